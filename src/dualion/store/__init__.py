@@ -1,0 +1,3 @@
+"""Where records are kept and queried."""
+
+from __future__ import annotations
