@@ -1,0 +1,146 @@
+"""What every barrier store can do, and the filter that all of them understand."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pydantic import Field
+
+from dualion.records import HopRecord, Images, Mechanism, Outcome, Record
+
+SUPERSEDABLE = frozenset({Outcome.ENGINE_FAILED, Outcome.UNCONVERGED})
+"""A record with one of these outcomes gives way to a later one with another outcome."""
+
+
+class Order(StrEnum):
+    """How the answer to a query is sorted."""
+
+    ADDED = "added"
+    BARRIER = "barrier"
+    FRAMEWORK = "framework"
+    NEWEST = "newest"
+
+
+class BarrierFilter(Record):
+    """Which records are asked for; a field left at its default does not filter.
+
+    ``min_barrier`` and ``max_barrier`` look at the harder direction of a hop, the larger of
+    its forward and reverse barrier. Records whose outcome is no barrier have no such number
+    and are left out as soon as either is set.
+    """
+
+    framework: str | None = None
+    moving_ions: tuple[str, ...] = Field((), description="Any of these ions moves.")
+    host_ion: str | None = None
+    mechanism: Mechanism | None = None
+    outcomes: tuple[Outcome, ...] = Field((), description="Ended in any of these ways.")
+    min_barrier: float | None = Field(None, description="In eV, inclusive.")
+    max_barrier: float | None = Field(None, description="In eV, inclusive.")
+    fingerprint: str | None = Field(
+        None, description="Level of theory: the sixteen digits or the first few of them."
+    )
+    campaign: str | None = None
+    arrangement: str | None = Field(None, description="Label, e.g. 'dilute'.")
+    hop_class: str | None = Field(None, description="E.g. 'h1'.")
+    order: Order = Order.ADDED
+    limit: int | None = Field(None, ge=0, description="At most this many records.")
+    offset: int = Field(0, ge=0, description="Leave out this many records first.")
+
+
+EVERYTHING = BarrierFilter()
+
+
+class BarrierStore(ABC):
+    """Where curated hop records are kept.
+
+    A record is known by its ``record_id``, which hashes what was asked: the same question is
+    stored once. All methods raise :class:`~dualion.errors.StoreError` when the store cannot
+    be read or written.
+    """
+
+    @abstractmethod
+    def add(self, record: HopRecord) -> bool:
+        """Insert a record unless one with its id is there.
+
+        A stored record that failed or did not converge (:data:`SUPERSEDABLE`) is replaced
+        when the new one ended in another way; the old one is kept as a revision.
+
+        Returns
+        -------
+        bool
+            Whether anything was written.
+        """
+
+    @abstractmethod
+    def get(self, record_id: str, *, images: bool = True) -> HopRecord | None:
+        """Return one record, or None when there is no such id."""
+
+    @abstractmethod
+    def query(
+        self, query: BarrierFilter = EVERYTHING, *, images: bool = False
+    ) -> Iterator[HopRecord]:
+        """Iterate over the records that pass a filter.
+
+        The set of records is fixed at the first step; writing meanwhile is safe.
+
+        Parameters
+        ----------
+        query
+            Which records, in which order.
+        images
+            Whether the geometries are read too; they are most of a record.
+        """
+
+    @abstractmethod
+    def count(self, query: BarrierFilter = EVERYTHING) -> int:
+        """Return the number of records that pass a filter, its limit and offset included."""
+
+    @abstractmethod
+    def ids(self, query: BarrierFilter = EVERYTHING) -> tuple[str, ...]:
+        """Ids of the records that pass a filter, in its order."""
+
+    @abstractmethod
+    def images(self, record_id: str) -> Images | None:
+        """Return the geometries of a record; None if it has none or does not exist."""
+
+    @abstractmethod
+    def revisions(self, record_id: str) -> tuple[HopRecord, ...]:
+        """Return the records that were superseded under this id, oldest first."""
+
+    @abstractmethod
+    def transaction(self) -> AbstractContextManager[None]:
+        """Make all writes inside the block one: all of them are kept or none.
+
+        May be nested; an inner block that raises undoes its own writes only.
+        """
+
+    @abstractmethod
+    def backup(self, path: Path) -> None:
+        """Write a consistent copy to a new file, also while others write.
+
+        Raises
+        ------
+        StoreError
+            If the file exists or cannot be written; nothing is left behind then.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the store; closing twice is allowed."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,343 @@
+"""The barrier store in one SQLite file: the default, without a server."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dualion.errors import StoreError
+from dualion.records import HopRecord, Images
+from dualion.store.base import EVERYTHING, SUPERSEDABLE, BarrierFilter, BarrierStore, Order
+from dualion.store.database import Database, Kind
+from dualion.store.packing import pack_images, pack_record, unpack_images, unpack_record
+
+_CHUNK = 256
+
+_SCHEMA = (
+    """
+    CREATE TABLE records (
+        id INTEGER PRIMARY KEY,
+        record_id TEXT NOT NULL UNIQUE,
+        framework TEXT NOT NULL,
+        prototype TEXT NOT NULL,
+        formula TEXT NOT NULL,
+        host_ion TEXT NOT NULL,
+        moving_ion TEXT NOT NULL,
+        arrangement TEXT NOT NULL,
+        fraction REAL NOT NULL,
+        hop_class TEXT NOT NULL,
+        member INTEGER NOT NULL,
+        mechanism TEXT NOT NULL,
+        outcome TEXT NOT NULL,
+        barrier REAL,
+        forward REAL,
+        reverse REAL,
+        fingerprint TEXT NOT NULL,
+        engine TEXT NOT NULL,
+        campaign TEXT NOT NULL,
+        created TEXT NOT NULL
+    )
+    """,
+    # Bulky parts lie apart, so that filtering and counting read the narrow table only.
+    """
+    CREATE TABLE bodies (
+        id INTEGER PRIMARY KEY REFERENCES records (id),
+        body BLOB NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE images (
+        id INTEGER PRIMARY KEY REFERENCES records (id),
+        blob BLOB NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE revisions (
+        record_id TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        superseded TEXT NOT NULL,
+        body BLOB NOT NULL,
+        images BLOB,
+        PRIMARY KEY (record_id, number)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE INDEX by_framework ON records (
+        framework, moving_ion, hop_class, outcome, barrier, fingerprint, arrangement, host_ion,
+        mechanism, campaign
+    )
+    """,
+    "CREATE INDEX by_ion ON records (moving_ion, barrier, outcome, framework)",
+    "CREATE INDEX by_theory ON records (fingerprint, framework, moving_ion, outcome, barrier)",
+    "CREATE INDEX by_campaign ON records (campaign, framework, moving_ion, outcome, barrier)",
+)
+
+BARRIERS = Kind("barrier store", 0x6475_616C, 1, _SCHEMA)
+"""``application_id`` spells 'dual'."""
+
+_ORDERS = {
+    Order.ADDED: "id",
+    # What is no barrier comes after all barriers.
+    Order.BARRIER: "barrier IS NULL, barrier, id",
+    Order.FRAMEWORK: "framework, hop_class, member, arrangement, moving_ion, fingerprint, id",
+    Order.NEWEST: "created DESC, id DESC",
+}
+
+_EQUAL = {
+    "framework": "framework",
+    "host_ion": "host_ion",
+    "mechanism": "mechanism",
+    "campaign": "campaign",
+    "arrangement": "arrangement",
+    "hop_class": "hop_class",
+}
+
+
+class SQLiteBarrierStore(BarrierStore):
+    """Barrier store in one SQLite file on a local disk.
+
+    Several processes of one machine may read and write at once. A write that returned
+    outlives a kill and a power cut.
+
+    Parameters
+    ----------
+    path
+        Made, with its folder, if it does not exist and is not opened read-only.
+    read_only
+        Open an existing store without ever writing to it.
+    mounts
+        Text of ``/proc/mounts`` (for tests).
+
+    Raises
+    ------
+    StoreVersionError
+        If the store was made by a newer dualion.
+    StoreError
+        If it cannot be opened or made; the message says why and what to do.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False, mounts: str | None = None) -> None:
+        self.path = Path(path)
+        self.database = Database(self.path, BARRIERS, read_only=read_only, mounts=mounts)
+
+    def add(self, record: HopRecord) -> bool:
+        """Insert a record unless its id is there; see :meth:`BarrierStore.add`.
+
+        Raises
+        ------
+        StoreError
+            If the record holds a barrier that is no finite number or is larger than
+            64 MiB, or the store cannot be written.
+        """
+        barrier = _barrier(record)
+        body = pack_record(record)
+        images = (
+            None
+            if record.images is None
+            else pack_images(record.images, record_id=record.record_id)
+        )
+        row = (
+            record.record_id,
+            record.framework,
+            record.prototype,
+            record.formula,
+            record.host_ion,
+            record.moving_ion,
+            record.arrangement.label,
+            record.arrangement.fraction,
+            record.hop.class_id,
+            record.hop.member,
+            record.hop.mechanism.value,
+            record.outcome.value,
+            barrier,
+            record.forward,
+            record.reverse,
+            record.theory.fingerprint,
+            record.theory.stamp.engine,
+            record.provenance.campaign,
+            record.provenance.created,
+        )
+        with self.transaction():
+            old = self.database.row(
+                "SELECT id, outcome FROM records WHERE record_id = ?", (record.record_id,)
+            )
+            if old is not None:
+                if old[1] not in SUPERSEDABLE or old[1] == record.outcome:
+                    return False
+                self._retire(old[0], record.record_id)
+            marks = ", ".join("?" * len(row))
+            self.database.execute(f"INSERT INTO records VALUES (NULL, {marks})", row)  # noqa: S608 - only question marks
+            key = self._key(record.record_id)
+            self.database.execute("INSERT INTO bodies VALUES (?, ?)", (key, body))
+            if images is not None:
+                self.database.execute("INSERT INTO images VALUES (?, ?)", (key, images))
+        return True
+
+    def _retire(self, key: object, record_id: str) -> None:
+        self.database.execute(
+            """
+            INSERT INTO revisions
+            SELECT ?, (SELECT count(*) FROM revisions WHERE record_id = ?), ?, body, blob
+            FROM bodies LEFT JOIN images USING (id) WHERE id = ?
+            """,
+            (record_id, record_id, datetime.now(UTC).isoformat(timespec="seconds"), key),
+        )
+        for table in ("images", "bodies", "records"):
+            self.database.execute(f"DELETE FROM {table} WHERE id = ?", (key,))  # noqa: S608 - names above
+
+    def _key(self, record_id: str) -> object:
+        row = self.database.row("SELECT id FROM records WHERE record_id = ?", (record_id,))
+        return None if row is None else row[0]
+
+    def get(self, record_id: str, *, images: bool = True) -> HopRecord | None:
+        """Return one record, or None when there is no such id."""
+        key = self._key(record_id)
+        return None if key is None else next(self._load([key], images=images), None)
+
+    def query(
+        self, query: BarrierFilter = EVERYTHING, *, images: bool = False
+    ) -> Iterator[HopRecord]:
+        """Iterate over the records that pass a filter; see :meth:`BarrierStore.query`."""
+        condition, values = _where(query)
+        keys = [
+            row[0]
+            for row in self.database.rows(f"SELECT id FROM records WHERE {condition}", values)  # noqa: S608 - built below from constants
+        ]
+        # No statement stays open between two records: an open one would keep the log growing.
+        for start in range(0, len(keys), _CHUNK):
+            yield from self._load(keys[start : start + _CHUNK], images=images)
+
+    def _load(self, keys: Sequence[object], *, images: bool) -> Iterator[HopRecord]:
+        marks = ", ".join("?" * len(keys))
+        blob, join = ("blob", "LEFT JOIN images USING (id)") if images else ("NULL", "")
+        rows = self.database.rows(
+            f"SELECT id, record_id, body, {blob} FROM records JOIN bodies USING (id) {join} "  # noqa: S608 - constants and question marks
+            f"WHERE id IN ({marks})",
+            keys,
+        )
+        found = {row[0]: row[1:] for row in rows}
+        for key in keys:
+            if key in found:
+                record_id, body, geometry = found[key]
+                yield self._unpack(body, geometry, str(record_id))
+
+    def _unpack(self, body: object, images: object, record_id: str) -> HopRecord:
+        try:
+            return unpack_record(
+                _blob(body), _blob(images) if images else None, record_id=record_id
+            )
+        except StoreError as error:
+            raise StoreError(error.what, where=str(self.path), remedy=error.remedy) from error
+
+    def count(self, query: BarrierFilter = EVERYTHING) -> int:
+        """Return the number of records that pass a filter, its limit and offset included."""
+        condition, values = _where(query)
+        row = self.database.row(
+            f"SELECT count(*) FROM (SELECT id FROM records WHERE {condition})",  # noqa: S608 - built below from constants
+            values,
+        )
+        return 0 if row is None else int(str(row[0]))
+
+    def ids(self, query: BarrierFilter = EVERYTHING) -> tuple[str, ...]:
+        """Ids of the records that pass a filter, in its order."""
+        condition, values = _where(query)
+        rows = self.database.rows(f"SELECT record_id FROM records WHERE {condition}", values)  # noqa: S608 - built below from constants
+        return tuple(str(row[0]) for row in rows)
+
+    def images(self, record_id: str) -> Images | None:
+        """Return the geometries of a record; None if it has none or does not exist."""
+        row = self.database.row(
+            "SELECT blob FROM images JOIN records USING (id) WHERE record_id = ?", (record_id,)
+        )
+        return None if row is None else unpack_images(_blob(row[0]), record_id=record_id)
+
+    def revisions(self, record_id: str) -> tuple[HopRecord, ...]:
+        """Return the records that were superseded under this id, oldest first."""
+        rows = self.database.rows(
+            "SELECT body, images FROM revisions WHERE record_id = ? ORDER BY number", (record_id,)
+        )
+        return tuple(self._unpack(body, images, record_id) for body, images in rows)
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """All writes inside are kept or none; see :meth:`BarrierStore.transaction`."""
+        return self.database.transaction()
+
+    def backup(self, path: Path) -> None:
+        """Write a consistent copy to a new file; see :meth:`BarrierStore.backup`."""
+        self.database.backup(Path(path))
+
+    def close(self) -> None:
+        """Close the file; closing twice is allowed."""
+        self.database.close()
+
+
+def open_store(path: Path, *, read_only: bool = False) -> BarrierStore:
+    """Open the barrier store at a path.
+
+    Parameters
+    ----------
+    path
+        A SQLite file. It is made if it does not exist, unless opened read-only.
+    read_only
+        For queries: never writes, never makes a file.
+
+    Raises
+    ------
+    StoreError
+        If the store cannot be opened or made.
+    """
+    return SQLiteBarrierStore(path, read_only=read_only)
+
+
+def _blob(value: object) -> bytes:
+    if not isinstance(value, bytes):
+        raise StoreError(f"a record is damaged ({type(value).__name__} where bytes are kept)")
+    return value
+
+
+def _barrier(record: HopRecord) -> float | None:
+    """Larger of both directions, or None; refuses what is no number."""
+    numbers = {
+        "forward": record.forward,
+        "reverse": record.reverse,
+        "forward_fit": record.forward_fit,
+    }
+    for name, value in numbers.items():
+        if value is not None and not math.isfinite(value):
+            raise StoreError(
+                f"{name} barrier is {value}, not a number in eV",
+                where=f"record '{record.record_id}'",
+                remedy="give the record an outcome that is no barrier",
+            )
+    if record.forward is None or record.reverse is None:
+        return None
+    return max(record.forward, record.reverse)
+
+
+def _where(query: BarrierFilter) -> tuple[str, list[object]]:
+    """Condition, order and limit of a filter: constants and question marks only."""
+    parts, values = ["1"], list[object]()
+    for field, column in _EQUAL.items():
+        wanted = getattr(query, field)
+        if wanted is not None:
+            parts.append(f"{column} = ?")
+            values.append(str(wanted))
+    for column, several in (("moving_ion", query.moving_ions), ("outcome", query.outcomes)):
+        if several:
+            parts.append(f"{column} IN ({', '.join('?' * len(several))})")
+            values.extend(str(one) for one in several)
+    if query.fingerprint is not None:
+        # Hexadecimal digits all sort before 'g'; a range, unlike substr, can use an index.
+        parts.append("fingerprint >= ? AND fingerprint < ?")
+        values.extend([query.fingerprint, f"{query.fingerprint}g"])
+    if query.min_barrier is not None:
+        parts.append("barrier >= ?")
+        values.append(query.min_barrier)
+    if query.max_barrier is not None:
+        parts.append("barrier <= ?")
+        values.append(query.max_barrier)
+    text = f"{' AND '.join(parts)} ORDER BY {_ORDERS[query.order]} LIMIT ? OFFSET ?"
+    return text, [*values, -1 if query.limit is None else query.limit, query.offset]
