@@ -94,7 +94,7 @@ class Ledger:
             raise StoreError(
                 f"{what} cannot be read",
                 where=str(self.path),
-                remedy="delete the ledger; the job is then computed again",
+                remedy="restore a backup, or delete the ledger to compute all again",
             ) from error
         return LedgerEntry(
             key=key,
