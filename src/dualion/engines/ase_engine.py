@@ -1,0 +1,107 @@
+"""Engines whose calculator follows ASE's interface: EMT and the machine-learned potentials."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from dualion.engines.fingerprint import stamp_of
+from dualion.engines.registry import EngineChoice, entry_of
+from dualion.errors import InputError
+from dualion.records import Geometry, Path
+
+if TYPE_CHECKING:
+    from jobflow.core.job import Job
+    from jobflow.core.reference import OutputReference
+
+    from dualion.engines.registry import EngineEntry
+    from dualion.records import EngineStamp
+    from dualion.settings import BandSettings, RelaxSettings
+
+
+@dataclass(frozen=True)
+class AseEngine:
+    """An :class:`~dualion.engines.base.Engine` named by a registry entry.
+
+    Parameters
+    ----------
+    choice
+        Which engine, on which device.
+    """
+
+    choice: EngineChoice
+
+    @property
+    def name(self) -> str:
+        """As the user types it."""
+        return self.choice.name
+
+    @property
+    def category(self) -> str:
+        """The package that a worker needs."""
+        return self._entry.package
+
+    @cached_property
+    def _entry(self) -> EngineEntry:
+        return entry_of(self.choice)
+
+    def stamp(self) -> EngineStamp:
+        """Return what makes this engine's numbers; see :func:`fingerprint.stamp_of`."""
+        return stamp_of(self.choice)
+
+    def relax(
+        self,
+        structure: Geometry | OutputReference,
+        *,
+        cell: bool,
+        charge: int = 0,
+        settings: RelaxSettings,
+        keep_symmetry: bool = False,
+        name: str | None = None,
+    ) -> Job:
+        """Return a job whose output is a ``Relaxed``; see :class:`~dualion.engines.base.Engine`."""
+        from dualion.engines.jobs import relax_job
+
+        self._check_charge(charge)
+        job = relax_job(
+            structure,
+            choice=self.choice,
+            settings=settings,
+            cell=cell,
+            charge=charge,
+            keep_symmetry=keep_symmetry,
+        )
+        subject = f" {structure.formula}" if isinstance(structure, Geometry) else ""
+        return self._labelled(job, "relax", name or f"relax{subject}")
+
+    def band(
+        self,
+        path: Path | OutputReference,
+        *,
+        climb: bool = True,
+        charge: int = 0,
+        settings: BandSettings,
+        name: str | None = None,
+    ) -> Job:
+        """Return a job whose output is a ``Band``; see :class:`~dualion.engines.base.Engine`."""
+        from dualion.engines.jobs import band_job
+
+        self._check_charge(charge)
+        job = band_job(path, choice=self.choice, settings=settings, climb=climb, charge=charge)
+        subject = f" of {path.images.species[path.mover]}" if isinstance(path, Path) else ""
+        return self._labelled(job, "band", name or f"band{subject}")
+
+    def _labelled(self, job: Job, kind: str, name: str) -> Job:
+        job.name = name
+        job.metadata.update({"kind": kind, "engine": self.name})
+        job.config.manager_config = {"_category": self.category}
+        return job
+
+    def _check_charge(self, charge: int) -> None:
+        if charge != 0 and not self._entry.charged:
+            raise InputError(
+                f"charge {charge:+d} was asked for, but this engine knows no charge",
+                where=f"engine '{self.name}'",
+                remedy="use charge 0: a neutral atom is removed",
+            )

@@ -1,0 +1,171 @@
+"""Evaluations: the energy and forces of one configuration, counted and replayable.
+
+A relaxation or a band is a deterministic function of an evaluator. The evaluator answers from a
+log of earlier evaluations when the very same configuration was computed before, so a job that
+was killed goes on from its last force call with bit-identical results.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from dualion.errors import EngineError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from dualion.engines.checkpoint import EvaluationLog
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an engine says of one configuration.
+
+    Attributes
+    ----------
+    energy
+        In eV per cell.
+    forces
+        Shape (n, 3), in eV/Å.
+    stress
+        Shape (3, 3), in eV/Å³, positive under tension; None when it was not asked for.
+    """
+
+    energy: float
+    forces: NDArray[np.float64]
+    stress: NDArray[np.float64] | None = None
+
+
+class Source(Protocol):
+    """Anything that computes an :class:`Evaluation`; ``calculators.build_source`` makes one."""
+
+    def __call__(
+        self,
+        numbers: NDArray[np.int64],
+        xyz: NDArray[np.float64],
+        cell: NDArray[np.float64],
+        *,
+        stress: bool,
+    ) -> Evaluation:
+        """Compute one configuration: atomic numbers (n,), positions (n, 3) and cell rows in Å."""
+        ...
+
+
+def evaluation_key(
+    numbers: NDArray[np.int64],
+    xyz: NDArray[np.float64],
+    cell: NDArray[np.float64],
+    *,
+    stress: bool,
+) -> bytes:
+    """Identify a configuration by the exact bits of its numbers, positions and cell.
+
+    Returns
+    -------
+    bytes
+        A SHA-256 (32 bytes).
+    """
+    digest = hashlib.sha256(b"stress" if stress else b"forces")
+    digest.update(np.ascontiguousarray(numbers, dtype="<i8").tobytes())
+    digest.update(np.ascontiguousarray(xyz, dtype="<f8").tobytes())
+    digest.update(np.ascontiguousarray(cell, dtype="<f8").tobytes())
+    return digest.digest()
+
+
+class Evaluator:
+    """Counts force calls, refuses numbers that are not finite, and replays a log.
+
+    Parameters
+    ----------
+    source
+        Computes what is not in the log.
+    log
+        Earlier evaluations of this very job; new ones are appended.
+    progress
+        Told the number of force calls so far, after each.
+
+    Attributes
+    ----------
+    calls
+        Force calls so far, replayed ones included: the same number whether or not the job was
+        interrupted.
+    computed
+        Force calls that the source really made in this process.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        log: EvaluationLog | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        self._source = source
+        self._log = log
+        self._progress = progress
+        self.calls = 0
+        self.computed = 0
+
+    def __call__(
+        self,
+        numbers: NDArray[np.int64],
+        xyz: NDArray[np.float64],
+        cell: NDArray[np.float64],
+        *,
+        stress: bool = False,
+    ) -> Evaluation:
+        """Evaluate one configuration.
+
+        Parameters
+        ----------
+        numbers
+            Atomic numbers, shape (n,).
+        xyz
+            Cartesian positions, shape (n, 3), in Å.
+        cell
+            Lattice vectors as rows, shape (3, 3), in Å.
+        stress
+            Whether the stress is needed.
+
+        Raises
+        ------
+        EngineError
+            The engine failed, or gave an energy, force or stress that is not finite.
+        OSError
+            The log could not be written, for instance because the disk is full.
+        """
+        self.calls += 1
+        key = evaluation_key(numbers, xyz, cell, stress=stress)
+        found = self._log.find(key) if self._log is not None else None
+        if found is None:
+            self.computed += 1
+            found = self._source(numbers, xyz, cell, stress=stress)
+            _check_finite(found, n=len(numbers), stress=stress)
+            if self._log is not None:
+                self._log.append(key, found)
+        if self._progress is not None:
+            self._progress(self.calls)
+        return found
+
+
+def _check_finite(evaluation: Evaluation, *, n: int, stress: bool) -> None:
+    if not np.isfinite(evaluation.energy):
+        raise EngineError(f"the engine gave an energy of {evaluation.energy}")
+    if evaluation.forces.shape != (n, 3):
+        raise EngineError(
+            f"the engine gave forces of shape {evaluation.forces.shape}, not {(n, 3)}"
+        )
+    bad = np.flatnonzero(~np.isfinite(evaluation.forces).all(axis=1))
+    if len(bad):
+        raise EngineError(
+            f"the engine gave a force of {evaluation.forces[bad[0]].tolist()}",
+            where=f"atom {bad[0]} (counted from 0)",
+        )
+    if stress and (evaluation.stress is None or not np.isfinite(evaluation.stress).all()):
+        seen: Any = None if evaluation.stress is None else evaluation.stress.tolist()
+        raise EngineError(f"the engine gave a stress of {seen}")

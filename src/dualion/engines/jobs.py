@@ -1,0 +1,174 @@
+"""The two jobs of every engine: thin wrappers around the pure functions."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jobflow.core.job import job
+
+from dualion.engines.checkpoint import EvaluationLog, current_scope
+from dualion.engines.evaluator import Evaluator
+from dualion.engines.fingerprint import stamp_of
+from dualion.engines.neb import run_band
+from dualion.engines.registry import EngineChoice
+from dualion.engines.relaxation import relax
+from dualion.records import Band, EngineStamp, Geometry, Images, Path, Relaxed
+from dualion.settings import BandSettings, RelaxSettings
+
+if TYPE_CHECKING:
+    from dualion.engines.neb import BandResult
+
+
+@job(output_schema=Relaxed)
+def relax_job(
+    structure: Geometry,
+    choice: EngineChoice,
+    settings: RelaxSettings,
+    *,
+    cell: bool = False,
+    charge: int = 0,
+    keep_symmetry: bool = False,
+) -> Relaxed:
+    """Relax a structure; see :func:`relax_structure`."""
+    return relax_structure(
+        structure, choice, settings, cell=cell, charge=charge, keep_symmetry=keep_symmetry
+    )
+
+
+@job(output_schema=Band)
+def band_job(
+    path: Path,
+    choice: EngineChoice,
+    settings: BandSettings,
+    *,
+    climb: bool = True,
+    charge: int = 0,
+) -> Band:
+    """Converge a band; see :func:`converge_band`."""
+    return converge_band(path, choice, settings, climb=climb, charge=charge)
+
+
+def relax_structure(
+    structure: Geometry,
+    choice: EngineChoice,
+    settings: RelaxSettings,
+    *,
+    cell: bool = False,
+    charge: int = 0,
+    keep_symmetry: bool = False,
+) -> Relaxed:
+    """Relax a structure with an engine, under the present job scope.
+
+    An engine that fails gives a ``Relaxed`` with ``failure`` set, the input geometry, and as
+    energy and force those of the last good configuration (0 when there was none).
+
+    Raises
+    ------
+    EngineNotInstalledError
+        The package is not installed here.
+    ModelFileError
+        The weights are missing, or are not known and not trusted.
+    OSError
+        The checkpoint cannot be written.
+    """
+    structure = Geometry.model_validate(structure)
+    stamp = stamp_of(choice)
+    with _evaluator(choice, stamp) as evaluate:
+        found = relax(structure, evaluate, settings, cell=cell, keep_symmetry=keep_symmetry)
+    return Relaxed(
+        geometry=found.geometry,
+        energy=found.energy,
+        max_force=found.max_force,
+        converged=found.converged,
+        force_calls=found.force_calls,
+        charge=charge,
+        stamp=stamp,
+        start_energy=found.start_energy,
+        failure=found.failure,
+    )
+
+
+def converge_band(
+    path: Path,
+    choice: EngineChoice,
+    settings: BandSettings,
+    *,
+    climb: bool = True,
+    charge: int = 0,
+) -> Band:
+    """Converge a band with an engine, under the present job scope.
+
+    A path whose outcome is already decided gives a band without steps, with energies on a line
+    between the ends. An engine that fails gives such a band with ``failure`` set.
+
+    Raises
+    ------
+    EngineNotInstalledError
+        The package is not installed here.
+    ModelFileError
+        The weights are missing, or are not known and not trusted.
+    OSError
+        The checkpoint cannot be written.
+    """
+    path = Path.model_validate(path)
+    stamp = stamp_of(choice)
+    if path.outcome is not None:
+        return _undone(path, stamp, charge)
+    with _evaluator(choice, stamp) as evaluate:
+        found = run_band(path, evaluate, settings, climb=climb)
+    return _band(path, found, stamp, charge)
+
+
+@contextlib.contextmanager
+def _evaluator(choice: EngineChoice, stamp: EngineStamp) -> Iterator[Evaluator]:
+    from dualion.engines.calculators import build_source
+
+    scope = current_scope()
+    source = build_source(choice)
+    with contextlib.ExitStack() as stack:
+        log = None
+        if scope.checkpoint is not None:
+            log = stack.enter_context(EvaluationLog(scope.checkpoint, stamp.model_dump_json()))
+        yield Evaluator(source, log=log, progress=scope.progress)
+
+
+def _band(path: Path, found: BandResult, stamp: EngineStamp, charge: int) -> Band:
+    return Band(
+        images=Images.from_array(path.images.lattice, path.images.species, found.xyz),
+        mover=path.mover,
+        energies=tuple(map(float, found.energies)),
+        tangent_forces=tuple(map(float, found.tangent_forces)),
+        coordinates=tuple(map(float, found.coordinates)),
+        climbing=found.climbing,
+        climb_force=found.climb_force,
+        max_force=found.max_force,
+        converged=found.converged,
+        steps=found.steps,
+        force_calls=found.force_calls,
+        charge=charge,
+        stamp=stamp,
+        failure=found.failure,
+    )
+
+
+def _undone(path: Path, stamp: EngineStamp, charge: int) -> Band:
+    gaps = np.linalg.norm(np.diff(path.images.xyz, axis=0), axis=(1, 2))
+    line = np.linspace(path.initial_energy, path.final_energy, len(path.images))
+    return Band(
+        images=path.images,
+        mover=path.mover,
+        energies=tuple(map(float, line)),
+        tangent_forces=(0.0,) * len(path.images),
+        coordinates=(0.0, *map(float, np.cumsum(gaps))),
+        climbing=None,
+        climb_force=0.0,
+        max_force=0.0,
+        converged=False,
+        steps=0,
+        force_calls=0,
+        charge=charge,
+        stamp=stamp,
+    )

@@ -1,0 +1,348 @@
+"""The engines by name: those that ship with dualion, a user's own, and those of other packages.
+
+Nothing here imports an engine's package: whether it is there, and its version, are read from the
+installed metadata.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.metadata
+import importlib.util
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, field_validator
+
+from dualion.engines.base import Engine
+from dualion.errors import EngineNotInstalledError, InputError
+from dualion.records import Record
+from dualion.settings import Places
+
+ENTRY_POINTS = "dualion.engines"
+"""Entry-point group in which another package may offer an :class:`EngineEntry`."""
+
+Tier = Literal["test", "fast", "standard", "accurate", "other"]
+Device = Literal["auto", "cpu", "cuda"]
+
+
+class EngineEntry(Record):
+    """How an engine is built: a calculator that follows ASE's interface, and its weights."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$")
+    calculator: str = Field(
+        pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
+        description="'module:attribute'; called with `kwargs` it returns an ASE calculator.",
+    )
+    kwargs: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    package: str = Field(description="Name to give to pip.")
+    tier: Tier = "other"
+    alias: str = Field("", description="Another name the user may type.")
+    device_argument: str | None = Field(
+        None, description="Keyword that takes 'cpu' or 'cuda'; None: the engine has no device."
+    )
+    model_argument: str | None = Field(
+        None, description="Keyword that takes the path of the weights; None: no weights."
+    )
+    weights: str | None = Field(
+        None, description="Weights inside the package: a path relative to site-packages."
+    )
+    model_file: Path | None = Field(None, description="Weights elsewhere: an absolute path.")
+    model_sha256: str | None = Field(
+        None, pattern=r"^[0-9a-f]{64}$", description="What `model_file` must hash to."
+    )
+    known_models: dict[str, str] = Field(
+        default_factory=dict, description="SHA-256 of weights that are known, and what they are."
+    )
+    charged: bool = Field(default=False, description="Whether it can treat a charged cell.")
+    elements: tuple[str, ...] | None = Field(None, description="None: not limited, or unknown.")
+    note: str = ""
+
+    @field_validator("model_file")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        if path is None:
+            return None
+        path = path.expanduser()
+        if not path.is_absolute():
+            msg = f"must be an absolute path, not '{path}'"
+            raise ValueError(msg)
+        return path
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether this engine reads weights."""
+        return self.model_argument is not None
+
+
+class EngineInfo(Record):
+    """One line of the list of engines."""
+
+    name: str
+    alias: str
+    tier: Tier
+    package: str
+    version: str | None = Field(description="None: not installed.")
+    installed: bool
+    note: str
+
+
+class EngineChoice(Record):
+    """An engine and how to run it: what a job carries."""
+
+    name: str
+    device: Device = "auto"
+    trust_model: bool = False
+    entry: EngineEntry | None = Field(
+        None, description="Set for engines that a worker may not find by name."
+    )
+
+
+BUILT_IN: tuple[EngineEntry, ...] = (
+    EngineEntry(
+        name="emt",
+        calculator="ase.calculators.emt:EMT",
+        package="ase",
+        tier="test",
+        elements=("Al", "Cu", "Ag", "Au", "Ni", "Pd", "Pt", "H", "C", "N", "O"),
+        note="effective medium theory for fcc metals; for tests and first tries",
+    ),
+    EngineEntry(
+        name="chgnet",
+        alias="fast",
+        calculator="dualion.engines.calculators:chgnet_calculator",
+        package="chgnet",
+        tier="fast",
+        device_argument="device",
+        model_argument="path",
+        weights="chgnet/pretrained/0.3.0/chgnet_0.3.0_e29f68s314m37.pth.tar",
+        known_models={
+            "d14ab7c0f093efe64b60a7bcd540bca10e74fb7f46c86108a079af60524659d1": "CHGNet 0.3.0",
+        },
+        note="screening; barriers come out 25–45 % low",
+    ),
+    EngineEntry(
+        name="7net-0",
+        alias="standard",
+        calculator="sevenn.calculator:SevenNetCalculator",
+        package="sevenn",
+        tier="standard",
+        device_argument="device",
+        model_argument="model",
+        weights="sevenn/pretrained_potentials/SevenNet_0__11Jul2024/checkpoint_sevennet_0.pth",
+        known_models={
+            "7052cb42b7b3be42b40b97fa0d21077a48c54b5548948fc4dcf346629f813c36": (
+                "SevenNet-0 (11 July 2024)"
+            ),
+        },
+        note="SevenNet-0; about five times the cost of CHGNet",
+    ),
+    EngineEntry(
+        name="7net-l3i5",
+        alias="accurate",
+        calculator="sevenn.calculator:SevenNetCalculator",
+        package="sevenn",
+        tier="accurate",
+        device_argument="device",
+        model_argument="model",
+        weights="sevenn/pretrained_potentials/SevenNet_l3i5/checkpoint_l3i5.pth",
+        known_models={
+            "a7ff190d41efe5b8317a03d20a468e4036a1a3e64e0b14fdbab64ac3f4bfc09d": "SevenNet-l3i5",
+        },
+        note="SevenNet-l3i5; about nine times the cost of CHGNet",
+    ),
+    EngineEntry(
+        name="mace-mp",
+        calculator="mace.calculators:MACECalculator",
+        kwargs={"default_dtype": "float64"},
+        package="mace-torch",
+        device_argument="device",
+        model_argument="model_paths",
+        note="weights are not in the package: give model_file in your own entry",
+    ),
+)
+
+
+def get_engine(
+    name: str, *, device: Device = "auto", trust_model: bool = False, check: bool = True
+) -> Engine:
+    """Return an engine by name or alias.
+
+    Parameters
+    ----------
+    name
+        One of :func:`list_engines`, or its alias (``fast``, ``standard``, ``accurate``).
+    device
+        Where the model runs; 'auto' takes a GPU if there is one.
+    trust_model
+        Accept weights whose SHA-256 is not known.
+    check
+        Look whether package and weights are here. False where jobs are only submitted.
+
+    Raises
+    ------
+    InputError
+        No engine has this name, or the file of further engines cannot be used.
+    EngineNotInstalledError
+        Its package is not installed.
+    ModelFileError
+        Its weights are missing or unknown.
+    """
+    from dualion.engines.ase_engine import AseEngine
+
+    entry = find_entry(name)
+    built_in = entry in BUILT_IN
+    choice = EngineChoice(
+        name=entry.name,
+        device=device,
+        trust_model=trust_model,
+        entry=None if built_in else entry,
+    )
+    engine = AseEngine(choice)
+    if check:
+        engine.stamp()
+    return engine
+
+
+def find_entry(name: str) -> EngineEntry:
+    """Return the entry of a name or alias.
+
+    Raises
+    ------
+    InputError
+        No engine has this name.
+    """
+    entries = all_entries()
+    for entry in entries:
+        if name in {entry.name, entry.alias} - {""}:
+            return entry
+    names = [e.name for e in entries] + [e.alias for e in entries if e.alias]
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean '{close[0]}'? " if close else ""
+    raise InputError(f"no engine '{name}'", remedy=f"{hint}known: {', '.join(names)}")
+
+
+def entry_of(choice: EngineChoice) -> EngineEntry:
+    """Return the entry that a job's choice stands for."""
+    return choice.entry if choice.entry is not None else find_entry(choice.name)
+
+
+def list_engines() -> tuple[EngineInfo, ...]:
+    """Return all engines, built-in ones first, with the versions installed here."""
+    found = []
+    for entry in all_entries():
+        version = installed_version(entry.package)
+        found.append(
+            EngineInfo(
+                name=entry.name,
+                alias=entry.alias,
+                tier=entry.tier,
+                package=entry.package,
+                version=version,
+                installed=version is not None,
+                note=entry.note,
+            )
+        )
+    return tuple(found)
+
+
+def all_entries() -> tuple[EngineEntry, ...]:
+    """Return built-in entries, those of installed packages, and the user's own; last wins.
+
+    Raises
+    ------
+    InputError
+        The file named by ``DUALION_ENGINES`` or an entry point cannot be used.
+    """
+    entries = {entry.name: entry for entry in BUILT_IN}
+    entries |= {entry.name: entry for entry in _entry_points()}
+    path = Places().engines
+    if path is not None:
+        entries |= {entry.name: entry for entry in read_entries(path)}
+    return tuple(entries.values())
+
+
+def read_entries(path: Path) -> tuple[EngineEntry, ...]:
+    """Read a YAML list of engine entries.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, is no list, or an entry is not valid.
+    """
+    remedy = "write a list of entries with at least name, calculator ('module:attribute'), package"
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"cannot be read: {error}", where=str(path), remedy=remedy) from error
+    if data is None:
+        return ()
+    if not isinstance(data, list):
+        raise InputError(f"holds a {type(data).__name__}", where=str(path), remedy=remedy)
+    return tuple(_validated(item, f"{path}, entry {i}") for i, item in enumerate(data, start=1))
+
+
+def _validated(item: Any, where: str) -> EngineEntry:  # noqa: ANN401 - raw YAML
+    try:
+        return EngineEntry.model_validate(item)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "entry"
+        raise InputError(
+            f"{first['msg']} (seen: {first['input']!r})",
+            where=f"{where}, field {place}",
+            remedy="see the fields of an engine entry",
+        ) from error
+
+
+@cache
+def _entry_points() -> tuple[EngineEntry, ...]:
+    found = []
+    for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        try:
+            item = point.load()
+        except Exception as error:  # another package's code may fail in any way
+            raise InputError(
+                f"entry point '{point.name}' cannot be loaded: {error}",
+                where=point.value,
+                remedy="repair or uninstall that package",
+            ) from error
+        if not isinstance(item, EngineEntry):
+            raise InputError(
+                f"entry point '{point.name}' gives a {type(item).__name__}",
+                where=point.value,
+                remedy="let it give a dualion.engines.registry.EngineEntry",
+            )
+        found.append(item)
+    return tuple(found)
+
+
+def installed_version(package: str) -> str | None:
+    """Version of an installed distribution, or None."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def require_installed(entry: EngineEntry) -> str:
+    """Return the version of an entry's package.
+
+    Raises
+    ------
+    EngineNotInstalledError
+        The package is not installed.
+    """
+    version = installed_version(entry.package)
+    if (
+        version is None
+        or importlib.util.find_spec(entry.calculator.split(".")[0].split(":")[0]) is None
+    ):
+        raise EngineNotInstalledError(
+            f"{entry.package} is not installed",
+            where=f"engine '{entry.name}'",
+            remedy=f"pip install {entry.package}",
+        )
+    return version
