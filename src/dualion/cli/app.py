@@ -12,7 +12,14 @@ import typer
 from typer.core import TyperGroup
 
 import dualion
+from dualion.cli import frameworks
+from dualion.cli.compare import compare
+from dualion.cli.engines import engines
+from dualion.cli.export import export
 from dualion.cli.init import init
+from dualion.cli.places import check_places
+from dualion.cli.query import query
+from dualion.cli.run import run
 from dualion.errors import DualionError
 
 if TYPE_CHECKING:
@@ -115,10 +122,17 @@ def options(
 ) -> None:
     """Migration barriers of two cations in one anion framework, side by side."""
     del debug, version  # read from the context by Verbs, and by the callback
+    check_places()
 
 
 # The verbs, in the order of use; one verb a file. A new verb is one import and one line here.
 app.command()(init)
+app.add_typer(frameworks.app, name="frameworks")
+app.command()(engines)
+app.command()(run)
+app.command()(query)
+app.command()(compare)
+app.command()(export)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,3 +44,16 @@ def store_path(given: Path | None) -> Path:
         return given
     here = places()
     return here.store if here.store is not None else here.runs / STORE_NAME
+
+
+def check_places() -> None:
+    """Refuse a ``DUALION_…`` variable without a valid value, before any verb reads it.
+
+    Raises
+    ------
+    InputError
+        As :func:`places`.
+    """
+    # Reading settings costs a quarter of a second: only where there is something to read.
+    if any(name.upper().startswith("DUALION_") for name in os.environ):
+        places()

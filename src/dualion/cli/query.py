@@ -1,0 +1,71 @@
+"""``dualion query``: the records of a store that pass a filter."""
+
+from __future__ import annotations
+
+from dualion.cli.listing import Column, one_form, print_listing
+from dualion.cli.selection import (
+    FIELDS,
+    CationOption,
+    CsvOption,
+    FingerprintOption,
+    FrameworkOption,
+    JsonOption,
+    LimitOption,
+    MaxOption,
+    MechanismOption,
+    MinOption,
+    OutcomeOption,
+    PairOption,
+    StoreOption,
+    flat,
+    reading,
+    select,
+)
+
+SHOWN = (
+    Column("framework", "framework"),
+    Column("moving_ion", "ion"),
+    Column("host_ion", "host"),
+    Column("arrangement", "arrangement"),
+    Column("hop", "hop"),
+    Column("forward", "forward / eV", 3),
+    Column("reverse", "reverse / eV", 3),
+    Column("outcome", "outcome"),
+    Column("engine", "engine"),
+    Column("fingerprint", "level of theory"),
+    Column("note", "note"),
+)
+
+
+def query(
+    *,
+    store: StoreOption = None,
+    framework: FrameworkOption = None,
+    cation: CationOption = None,
+    pair: PairOption = None,
+    min_barrier: MinOption = None,
+    max_barrier: MaxOption = None,
+    mechanism: MechanismOption = None,
+    outcome: OutcomeOption = None,
+    fingerprint: FingerprintOption = None,
+    limit: LimitOption = None,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+) -> None:
+    """List the records of a store."""
+    one_form(as_json=as_json, as_csv=as_csv)
+    wanted = select(
+        framework=framework,
+        cation=cation,
+        pair=pair,
+        min_barrier=min_barrier,
+        max_barrier=max_barrier,
+        mechanism=mechanism,
+        outcome=outcome,
+        fingerprint=fingerprint,
+        limit=limit,
+    )
+    with reading(store) as opened:
+        rows = [flat(record) for record in opened.query(wanted)]
+    columns = tuple(Column(key, key) for key in FIELDS) if as_csv else SHOWN
+    print_listing(rows, columns, as_json=as_json, as_csv=as_csv, title=f"{len(rows)} records")
