@@ -9,7 +9,7 @@ import numpy as np
 
 from dualion.analysis.polyanion import is_anion, polyanions
 from dualion.records import Finding, Outcome, Record
-from dualion.structures.displacement import band_host_indices, distances, minimum_image
+from dualion.structures.displacement import band_host_indices, distances, minimum_image, mover_sites
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -269,22 +269,10 @@ def _who_moved(motion: _Motion) -> tuple[Outcome | None, list[Finding]]:
 
 
 def _sites(motion: _Motion, spectators: Sequence[int]) -> tuple[Array, tuple[int, int]]:
-    """Sites of the spectators, then the mover's initial and final one; rows of the last two.
-
-    The mover's sites are where the unrelaxed end points hold it, or the free host atoms there.
-    """
-    ends = motion.endpoints
-    free = sorted(set(range(len(motion.host))) - set(motion.indices))
-    mine = []
-    for state, order in ((ends.initial, ends.initial_order), (ends.final, ends.final_order)):
-        place = state.xyz[order[-1]]
-        if free:
-            apart = distances(place[None], motion.host.xyz[free], motion.cell)[0]
-            if apart.min() < 1.2:
-                place = motion.host.xyz[free[int(apart.argmin())]]
-        mine.append(place)
+    """Sites of the spectators, then the mover's initial and final one; rows of the last two."""
     theirs = motion.host.xyz[[motion.indices[k] for k in spectators]].reshape(-1, 3)
-    return np.vstack([theirs, *mine]), (len(spectators), len(spectators) + 1)
+    mine = mover_sites(motion.endpoints, motion.host)
+    return np.vstack([theirs, mine]), (len(spectators), len(spectators) + 1)
 
 
 def _assign(ions: Array, sites: Array, cell: Array) -> list[int]:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 HOST_MATCH = 0.5
 """A spectator further than this from every free host atom, in Å, is not the host's."""
+SITE_REACH = 1.2
+"""A hop's end stands for the free host atom nearer than this, in Å."""
 
 
 def minimum_image(vectors: NDArray[np.float64], cell: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -106,3 +108,41 @@ def band_host_indices(endpoints: EndPoints, host: Geometry) -> tuple[int | None,
             remedy="give the host that the end points were cut from",
         )
     return (*(int(c) for c in columns), None)
+
+
+def mover_sites(endpoints: EndPoints, host: Geometry) -> NDArray[np.float64]:
+    """Sites between which the mover hops, shape (2, 3), in Å.
+
+    They are the host atoms that no spectator occupies; for a void, the place itself. In a host of
+    broken symmetry they may lie up to 1 Å from the ideal sites.
+
+    Parameters
+    ----------
+    endpoints
+        The two states of the hop, before relaxation.
+    host
+        The host that they were cut from.
+
+    Raises
+    ------
+    StructureError
+        If a spectator is not on a host atom.
+    """
+    free = sorted(set(range(len(host))).difference(band_host_indices(endpoints, host)))
+    places = unrelaxed_mover(endpoints)
+    if free:
+        apart = distances(places, host.xyz[free], host.cell)
+        for end, row in enumerate(apart):
+            if row.min() < SITE_REACH:
+                places[end] = host.xyz[free[int(row.argmin())]]
+    return places
+
+
+def unrelaxed_mover(endpoints: EndPoints) -> NDArray[np.float64]:
+    """Places of the mover in both states before relaxation, shape (2, 3), in Å."""
+    return np.array(
+        [
+            endpoints.initial.positions[endpoints.initial_order[-1]],
+            endpoints.final.positions[endpoints.final_order[-1]],
+        ]
+    )

@@ -12,7 +12,13 @@ import numpy as np
 
 from dualion.errors import StructureError
 from dualion.records import Finding, Images, Outcome, Path
-from dualion.structures.displacement import distances, in_band_order, minimum_image
+from dualion.structures.displacement import (
+    distances,
+    in_band_order,
+    minimum_image,
+    mover_sites,
+    unrelaxed_mover,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,8 +34,6 @@ MOVED_SHARE = 0.35
 """A mover that travels less than this share of its hop has not hopped."""
 OFF_SITE = 0.8
 """An ion farther than this from its site, in Å, may belong to another."""
-SITE_REACH = 1.2
-"""An ideal site stands for the host atom nearer than this, in Å."""
 IDPP_REACH = 6.5
 """Atoms closer than this to the straight path, in Å, take part in the IDPP."""
 DIRECTIONS = 24
@@ -70,8 +74,8 @@ def build_path(
     seed
         Of the rattle and of the choice between equally wide gaps. Equal seeds give equal paths.
     host
-        The host as used. With it, the mover's sites are those of the host, which in a host of
-        broken symmetry may lie up to 1 Å from the ideal ones.
+        The host as used. With it, the mover's sites are atoms of the host; without it, its places
+        in the unrelaxed states.
 
     Returns
     -------
@@ -82,7 +86,7 @@ def build_path(
     Raises
     ------
     StructureError
-        If states and end points do not hold the same atoms.
+        If states and end points do not hold the same atoms, or are not of this host.
     """
     _same_atoms(initial, final, endpoints)
     start, end = _aligned(initial, final, endpoints)
@@ -250,7 +254,7 @@ def _sites_lost(
     cell = endpoints.initial.cell
     before = in_band_order(endpoints.initial.xyz, endpoints.initial_order)
     after = in_band_order(endpoints.final.xyz, endpoints.final_order)
-    sites = [_host_site(x, host) for x in (before[-1], after[-1])]
+    sites = unrelaxed_mover(endpoints) if host is None else mover_sites(endpoints, host)
     lost = False
     findings = []
     for name, state, xyz, own in (("initial", before, start, 0), ("final", after, end, 1)):
@@ -269,15 +273,6 @@ def _sites_lost(
             )
         )
     return lost, findings
-
-
-def _host_site(position: Array, host: Geometry | None) -> Array:
-    """Take the host atom within reach of a site, or the site itself (a void, or no host given)."""
-    if host is None:
-        return position
-    apart = distances(position[None], host.xyz, host.cell)[0]
-    nearest = int(apart.argmin())
-    return host.xyz[nearest] if apart[nearest] < SITE_REACH else position
 
 
 def _interpolate(start: Array, end: Array, endpoints: EndPoints, settings: PathSettings) -> Array:
