@@ -53,9 +53,10 @@ def _make(  # a test sets what it is about; the rest is a plain argyrodite hop
     end = top - (down if down is not None else top)
     n = 7
     s = np.linspace(0.0, length, n)
-    # A cosine hill that ends at `end`: value and slope are known at every image.
-    energies = top * np.sin(np.pi * s / length) ** 2 + end * (s / length) ** 3
-    slopes = top * np.pi / length * np.sin(2 * np.pi * s / length) + 3 * end * s**2 / length**3
+    # Half a cosine up and half a cosine down to `end`: value and slope are known everywhere.
+    start = np.where(s > length / 2, end, 0.0)
+    energies = start + (top - start) * np.sin(np.pi * s / length) ** 2
+    slopes = (top - start) * np.pi / length * np.sin(2 * np.pi * s / length)
     rng = np.random.default_rng(7)
     base = rng.uniform(0.0, 10.0, (atoms, 3))
     xyz = base + np.linspace(0.0, 1.0, n)[:, None, None] * rng.normal(size=(atoms, 3)) * 0.1

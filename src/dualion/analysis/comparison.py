@@ -62,7 +62,7 @@ class IonCell(Record):
         """The forward barrier in eV, or the outcome's word; ``*`` marks a cell below 10 Å."""
         if self.forward is None:
             return outcome_word(self.outcome)
-        return f"{self.forward:.3f} eV{'*' if self.ranking_only else ''}"
+        return f"{measure(self.forward, 'eV')}{'*' if self.ranking_only else ''}"
 
 
 class ComparisonRow(Record):
