@@ -42,7 +42,8 @@ def build_endpoints(host: Geometry, hop: Hop, mover: str, arrangement: Arrangeme
     -------
     EndPoints
         Both states, the orders that bring them into band order (mover last), and the mover's
-        way. `mover_to` is the end of the hop, not the nearest image of the final site.
+        way. `mover_from` and `mover_to` are the host's own sites, in an unrelaxed host
+        `hop.vector` apart: the hop is never wrapped to a nearer image of the final site.
 
     Raises
     ------
@@ -56,8 +57,7 @@ def build_endpoints(host: Geometry, hop: Hop, mover: str, arrangement: Arrangeme
         initial, final, orders = _vacancy_states(host, hop, mover, species)
     else:
         initial, final, orders = _interstitial_states(host, hop, mover, species)
-    start = np.array(hop.initial_position)
-    mover_from, mover_to = as_vectors(np.array([start, start + np.array(hop.vector)]))
+    mover_from, mover_to = _way(host, hop)
     return EndPoints(
         initial=initial,
         final=final,
@@ -67,6 +67,21 @@ def build_endpoints(host: Geometry, hop: Hop, mover: str, arrangement: Arrangeme
         mover_from=mover_from,
         mover_to=mover_to,
     )
+
+
+def _way(host: Geometry, hop: Hop) -> tuple[Vec3, Vec3]:
+    """Where the hop starts and ends in this host, unwrapped along the hop."""
+    vector = np.array(hop.vector)
+    if hop.initial is None or hop.final is None:
+        start = np.array(hop.initial_position)
+        end = start + vector
+    else:
+        start, target = host.xyz[hop.initial], host.xyz[hop.final]
+        # A relaxed or swollen host moves its sites, but by far less than half a cell.
+        cells = np.rint((start + vector - target) @ np.linalg.inv(host.cell))
+        end = target + cells @ host.cell
+    mover_from, mover_to = as_vectors(np.array([start, end]))
+    return mover_from, mover_to
 
 
 def _substituted(host: Geometry, hop: Hop, mover: str, arrangement: Arrangement) -> list[str]:

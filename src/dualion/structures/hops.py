@@ -291,7 +291,7 @@ def _grow(
     graph = PeriodicGraph(sites)
     seen: set[tuple[int, int, IntVec3]] = set()
     orbits: list[HopOrbit] = []
-    enough, shell_end, reached = 0, -1.0, 0
+    shell_end, complete, reached = -1.0, float("inf"), 0
     rows = zip(
         candidates.initial.tolist(),
         candidates.final.tolist(),
@@ -315,11 +315,9 @@ def _grow(
             seen.add((end, start, (-image[0], -image[1], -image[2])))
             graph.add(start, end, image)
         if graph.dimensionality > reached:
-            reached = graph.dimensionality
-            enough = len(orbits)
-        elif length <= shell_end and enough and orbits[enough - 1].length > shell_end - SHELL_WIDTH:
-            enough = len(orbits)  # the rest of the shell that completed the network
-    if stop and reached:
-        last = orbits[enough - 1].length
-        orbits = [orbit for orbit in orbits if orbit.length <= last + 1e-9]
+            reached, complete = graph.dimensionality, shell_end
+    if stop:
+        # A network that leads nowhere is what it is; its long hops help as little as its short.
+        limit = complete if reached else max(_REACHES[0], orbits[0].length if orbits else 0.0)
+        orbits = [orbit for orbit in orbits if orbit.length <= limit + 1e-9]
     return orbits, reached > 0

@@ -178,7 +178,7 @@ def _int_vector(values: Sequence[int] | NDArray[np.int64]) -> IntVec3:
 
 
 def _det(matrix: NDArray[np.int64]) -> int:
-    return round(np.linalg.det(matrix))
+    return int(np.rint(np.linalg.det(matrix)))
 
 
 def _minkowski(cell: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -298,7 +298,7 @@ def _canonical(matrix: NDArray[np.int64], cell: NDArray[np.float64]) -> list[lis
     skew = np.abs(gram[t[:, 0], t[:, 1]]) + np.abs(gram[t[:, 0], t[:, 2]])
     skew = np.round(skew + np.abs(gram[t[:, 1], t[:, 2]]), 4)
     shortest = t[(edges == edges.min()) & (skew == skew[edges == edges.min()].min())]
-    candidates = []
+    candidates: list[tuple[int, list[list[int]]]] = []
     for triple in shortest:
         for order in permutations(triple):
             for signs in product((1, -1), repeat=3):

@@ -87,7 +87,9 @@ def find_symmetry(
         numbers += [0] * len(markers)
     remedy = "look for overlapping atoms, or change symprec"
     try:
-        found = spglib.get_symmetry_dataset((geometry.cell, points, numbers), symprec=symprec)
+        found = spglib.get_symmetry_dataset(
+            (geometry.cell.tolist(), points.tolist(), numbers), symprec=symprec
+        )
     except Exception as exc:  # spglib's error classes differ between its versions
         raise StructureError(
             f"no space group found within {symprec:g} Å ({exc})",
