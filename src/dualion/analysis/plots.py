@@ -87,7 +87,7 @@ def plot_profiles(
 
     Points are images, curves as in :func:`profile_curve`. A band that ended without a barrier
     is dashed, grey and labelled with its outcome. Different levels of theory never share a
-    panel.
+    panel. Of more than 60 panels the first are drawn, and the picture says so.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def plot_profiles(
     Raises
     ------
     InputError
-        If there is nothing to plot, or more panels than fit one picture.
+        If there is nothing to plot, or the pair cannot be told from the records.
     RunError
         If the file cannot be written.
     """
@@ -144,11 +144,11 @@ def profile_figure(
     panels = [(group, row) for group in comparison.groups for row in group.rows]
     if not panels:
         raise InputError("no records to plot", remedy="choose others")
+    several = len(comparison.groups) > 1
+    heading = ""
     if len(panels) > _MAX_PANELS:
-        raise InputError(
-            f"{len(panels)} panels do not fit one picture (limit {_MAX_PANELS})",
-            remedy="choose one framework, level of theory or hop class",
-        )
+        heading = f"the first {_MAX_PANELS} of {len(panels)} hops"
+        panels = panels[:_MAX_PANELS]
     theme = DARK if dark else LIGHT
     columns = min(3, len(panels))
     deep = -(-len(panels) // columns)
@@ -158,7 +158,8 @@ def profile_figure(
         layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1, hspace=0.03, wspace=0.03),
     )
     FigureCanvasAgg(figure)
-    several = len(comparison.groups) > 1
+    if heading:
+        figure.suptitle(heading, fontsize=10, color=theme.ink)
     for number, (group, row) in enumerate(panels):
         axes = figure.add_subplot(deep, columns, number + 1)
         cells = enumerate(row.cells)
