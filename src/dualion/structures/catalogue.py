@@ -128,11 +128,11 @@ def extended_catalogue(
 ) -> str:
     """Append an entry, keeping the user's comments if the file's form allows it."""
     options: dict[str, Any] = {"sort_keys": False, "allow_unicode": True, "width": 96}
-    block = yaml.safe_dump([_row(entry)], **options)
+    block = str(yaml.safe_dump([_row(entry)], **options))
     joined = text.rstrip("\n") + "\n\n" + block
     try:
         if parse_catalogue(joined, "") == (*entries, entry):
             return joined
     except StructureError:
         pass
-    return yaml.safe_dump({"frameworks": [_row(e) for e in (*entries, entry)]}, **options)
+    return str(yaml.safe_dump({"frameworks": [_row(e) for e in (*entries, entry)]}, **options))

@@ -10,15 +10,14 @@ from pydantic import Field
 from dualion.records import Record
 from dualion.structures.cations import CATIONS
 from dualion.structures.charges import can_be_neutral, guess_charges
+from dualion.structures.spacegroup import REMEDY, find_space_group
+from dualion.structures.symmetry import SYMPREC
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
     from pymatgen.core import Composition, Structure
-
-SYMPREC = 1e-2
-"""Distance in Å within which two sites count as equivalent."""
 
 LOOSE_SYMPREC = 1e-1
 """Tolerance in Å at which a symmetry lost by rounding shows again."""
@@ -308,42 +307,29 @@ def _charge_problems(composition: Composition, working_ion: str | None) -> list[
 
 
 def _symmetry_problems(structure: Structure, max_atoms: int, symprec: float) -> list[Problem]:
-    import spglib
-
     # Only a whole multiple of a primitive cell can be that large and still be welcome.
     if len(structure) > 50 * max_atoms:
         return [_too_many(len(structure), max_atoms)]
-    cell = (
-        structure.lattice.matrix,
-        structure.frac_coords,
-        [site.specie.Z for site in structure],
-    )
-    dataset = spglib.get_symmetry_dataset(cell, symprec=symprec)
-    if dataset is None:
+    group = find_space_group(structure, symprec)
+    if group is None:
         return [
-            _error(
-                "no-symmetry-search",
-                "the space group cannot be found",
-                "sites",
-                "check for doubled sites and a skewed lattice",
-            )
+            _error("no-space-group", f"no space group found within {symprec:g} Å", "sites", REMEDY)
         ]
     problems = []
-    primitive = len(set(dataset.mapping_to_primitive))
-    if primitive > max_atoms:
-        problems.append(_too_many(primitive, max_atoms))
-    loose = spglib.get_symmetry_dataset(cell, symprec=LOOSE_SYMPREC)
-    if loose is not None and len(loose.rotations) > len(dataset.rotations):
+    if group.primitive_atoms > max_atoms:
+        problems.append(_too_many(group.primitive_atoms, max_atoms))
+    loose = find_space_group(structure, LOOSE_SYMPREC)
+    if loose is not None and loose.operations > group.operations:
         problems.append(
             _warning(
                 "loose-symmetry",
-                f"space group {dataset.international} at {symprec:g} Å, but "
-                f"{loose.international} at {LOOSE_SYMPREC:g} Å",
+                f"space group {group.symbol} at {symprec:g} Å, but "
+                f"{loose.symbol} at {LOOSE_SYMPREC:g} Å",
                 "sites",
                 "symmetrise the file, or expect more distinct hops than the crystal has",
             )
         )
-    elif dataset.number == 1:
+    elif group.number == 1:
         problems.append(
             _warning(
                 "no-symmetry",

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dualion.errors import StructureError
-from dualion.records import Framework, Geometry, as_vectors
+from dualion.records import Framework
 from dualion.structures.cations import CATIONS
-from dualion.structures.check import MAX_ATOMS, SYMPREC, Problem, check_structure, contents
+from dualion.structures.check import MAX_ATOMS, Problem, check_structure, contents
+from dualion.structures.spacegroup import primitive_standard
+from dualion.structures.symmetry import SYMPREC
 
 if TYPE_CHECKING:
-    from ase import Atoms
     from pymatgen.core import Structure
 
 __all__ = [
@@ -86,12 +87,17 @@ def _refuse_invented_names(file: Path, messages: list[str]) -> None:
 
 
 def _read_with_ase(file: Path) -> Structure:
+    from ase import Atoms
     from ase.io import read
     from ase.io.formats import filetype
     from pymatgen.core import Lattice, Structure
 
-    options = {"fractional_occupancies": True} if filetype(str(file)) == "cif" else {}
-    atoms: Atoms = read(str(file), do_not_split_by_at_sign=True, **options)
+    options: dict[str, Any] = {"do_not_split_by_at_sign": True}
+    if filetype(str(file)) == "cif":
+        options["fractional_occupancies"] = True
+    atoms = read(str(file), **options)
+    if not isinstance(atoms, Atoms):
+        atoms = atoms[-1]
     shares = [share for site in atoms.info.get("occupancy", {}).values() for share in site.values()]
     for key in ("occupancy", "occupancies"):
         if key in atoms.arrays:
@@ -109,61 +115,13 @@ def _read_with_ase(file: Path) -> Structure:
             where=str(file),
             remedy="give a crystal with three lattice vectors",
         )
+    a, b, c = (bool(periodic) for periodic in atoms.pbc)
     return Structure(
-        Lattice(atoms.cell.array, pbc=tuple(bool(p) for p in atoms.pbc)),
+        Lattice(atoms.cell.array, pbc=(a, b, c)),
         atoms.get_chemical_symbols(),
         atoms.positions,
         coords_are_cartesian=True,
     )
-
-
-def primitive_standard(structure: Structure, symprec: float = SYMPREC) -> tuple[Geometry, str, int]:
-    """Find the primitive standardised cell of an ordered structure.
-
-    Sites are sorted by element and position, so that the order of the sites in the
-    input does not matter.
-
-    Returns
-    -------
-    Geometry
-        The primitive cell in spglib's standard setting, idealised.
-    str
-        Hermann–Mauguin symbol.
-    int
-        Number of the space group.
-
-    Raises
-    ------
-    StructureError
-        If spglib finds no symmetry.
-    """
-    import spglib
-    from pymatgen.core import Element
-
-    cell = (structure.lattice.matrix, structure.frac_coords, [s.specie.Z for s in structure])
-    dataset = spglib.get_symmetry_dataset(cell, symprec=symprec)
-    standard = spglib.standardize_cell(cell, to_primitive=True, no_idealize=False, symprec=symprec)
-    if dataset is None or standard is None:
-        raise StructureError(
-            "the space group cannot be found", remedy="check for doubled sites and a skewed lattice"
-        )
-    lattice, fractional, numbers = standard
-    fractional = np.asarray(fractional, dtype=float) % 1.0
-    # 0.99999… and 0 are the same place: without this the order would hang on rounding.
-    fractional[np.isclose(fractional, 1.0, atol=1e-5)] = 0.0
-    elements = [Element.from_Z(int(z)) for z in numbers]
-    rounded = np.round(fractional, 4) + 0.0
-    order = sorted(
-        range(len(elements)),
-        key=lambda i: (elements[i].Z, *rounded[i].tolist()),
-    )
-    a, b, c = as_vectors(lattice)
-    geometry = Geometry(
-        lattice=(a, b, c),
-        species=tuple(elements[i].symbol for i in order),
-        positions=as_vectors(fractional[order] @ np.asarray(lattice)),
-    )
-    return geometry, str(dataset.international), int(dataset.number)
 
 
 def _pick_working_ion(structure: Structure, where: str) -> str:
@@ -233,7 +191,7 @@ def build_framework(
                 remedy=problem.remedy,
             )
     ion = working_ion or _pick_working_ion(structure, place)
-    parent, symbol, _ = primitive_standard(structure, symprec)
+    parent, symbol = primitive_standard(structure, symprec)
     return Framework(
         name=name,
         prototype=prototype,
