@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import tempfile
-from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -29,6 +26,7 @@ from dualion.cli.selection import (
     reading,
     select,
 )
+from dualion.cli.whole import whole_file
 from dualion.errors import InputError
 
 if TYPE_CHECKING:
@@ -93,29 +91,6 @@ def export(
             else:
                 told = f"{write_extxyz(target, records)} images"
     typer.echo(f"{told} in {file}")
-
-
-@contextmanager
-def whole_file(file: Path) -> Iterator[TextIO]:
-    """Open a file for writing that appears whole when the block ends, or not at all.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written; what stood there before is still there.
-    """
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.", text=True)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
-            yield stream
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(name).chmod(0o666 & ~mask)
-        Path(name).replace(file)
-    except BaseException:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise
 
 
 def write_csv(stream: TextIO, records: Iterable[HopRecord]) -> int:

@@ -9,11 +9,13 @@ import typer
 
 from dualion.cli.listing import Column, print_json, print_listing, print_table
 from dualion.cli.selection import JsonOption
-from dualion.errors import StructureError
+from dualion.cli.whole import whole_file
+from dualion.errors import InputError, StructureError
 
 if TYPE_CHECKING:
     from dualion.records import Framework, HopNetwork
     from dualion.structures.check import Problem
+    from dualion.structures.ordering import Ordering
 
 BAD_STRUCTURE = 2
 """Exit code of ``check`` when a structure cannot be used."""
@@ -45,6 +47,16 @@ HOPS = (
     Column("length", "length / Å", 3),
     Column("multiplicity", "per cell"),
     Column("self_mirror", "own mirror"),
+)
+
+
+CANDIDATES = (
+    Column("rank", "rank"),
+    Column("energy", "Ewald energy / eV per atom", 4),
+    Column("space_group", "space group"),
+    Column("atoms", "atoms"),
+    Column("weight", "equal by symmetry"),
+    Column("file", "file"),
 )
 
 
@@ -160,6 +172,75 @@ def check(
             typer.echo(f"ok: {file}: {contents(structure)}, {len(structure)} atoms")
     if bad:
         raise typer.Exit(BAD_STRUCTURE)
+
+
+@app.command()
+def order(
+    file: Annotated[Path, typer.Argument(help="A structure file with partly occupied sites.")],
+    *,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the ordered cells, as CIF files.")
+    ] = None,
+    number: Annotated[int, typer.Option("-n", "--number", min=1, help="At most this many.")] = 10,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of random draws.")] = 0,
+    min_distance: Annotated[
+        float | None,
+        typer.Option("--min-distance", min=0.0, help="Sites closer than this exclude each other."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make ordered cells of a disordered structure, lowest electrostatic energy first."""
+    from dualion.structures.framework import read_structure
+    from dualion.structures.ordering import order as ordered
+
+    try:
+        ordering = ordered(
+            read_structure(file), max_candidates=number, seed=seed, min_distance=min_distance
+        )
+    except StructureError as error:
+        where = error.where if str(file) in error.where else f"{file}: {error.where}".rstrip(": ")
+        raise StructureError(error.what, where=where, remedy=error.remedy) from error
+    files = [] if out is None else _write_candidates(ordering, file, out)
+    rows = [
+        {
+            "rank": rank,
+            "energy": candidate.energy,
+            "space_group": candidate.space_group,
+            "atoms": len(candidate.geometry),
+            "weight": candidate.weight,
+            "file": str(files[rank - 1]) if files else None,
+        }
+        for rank, candidate in enumerate(ordering.candidates, 1)
+    ]
+    title = f"{ordering.formula}: {len(rows)} distinct of {ordering.arrangements} arrangements"
+    print_listing(rows, CANDIDATES, as_json=as_json, title=title)
+    if not ordering.complete:
+        typer.echo(f"{ordering.not_tried} arrangements were not looked at", err=True)
+    if out is None and not as_json:
+        typer.echo("nothing was written: name a folder with --out", err=True)
+
+
+def _write_candidates(ordering: Ordering, file: Path, folder: Path) -> list[Path]:
+    """Write one CIF for each candidate; all of them or, if one exists already, none."""
+    from pymatgen.io.cif import CifWriter
+
+    from dualion.structures.catalogue import slug
+
+    stem = slug(file)
+    targets = [folder / f"{stem}-{rank}.cif" for rank, _ in enumerate(ordering.candidates, 1)]
+    if taken := [str(target) for target in targets if target.exists()]:
+        raise InputError(
+            "exists already", where=taken[0], remedy="nothing was written; name another folder"
+        )
+    texts = [
+        str(CifWriter(candidate.geometry.structure(), symprec=1e-3))
+        for candidate in ordering.candidates
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    for target, text in zip(targets, texts, strict=True):
+        with whole_file(target) as stream:
+            stream.write(text)
+    return targets
 
 
 def _problem_line(problem: Problem, file: Path) -> str:

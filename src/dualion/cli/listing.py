@@ -84,7 +84,10 @@ def print_table(
         )
     for row in rows:
         table.add_row(*(escape(column.text(row.get(column.key))) for column in columns))
-    console.print(table)
+    # Through the same door as everything else: rich has its own ideas about closed pipes.
+    with console.capture() as captured:
+        console.print(table)
+    typer.echo(captured.get(), nl=False)
 
 
 def print_listing(
