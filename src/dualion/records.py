@@ -356,7 +356,9 @@ class Arrangement(Record):
     fraction: float = Field(description="Share of working-ion sites with the second ion.")
     substitutions: tuple[Substitution, ...] = ()
     rank: int = Field(0, description="Place in the ranking of arrangements; 0 is the lowest.")
-    score: float | None = Field(None, description="Ranking energy, in eV per supercell.")
+    score: float | None = Field(
+        None, description="What the arrangements were ranked by; the lowest comes first."
+    )
     seed: int | None = None
 
 

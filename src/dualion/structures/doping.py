@@ -11,6 +11,7 @@ import numpy as np
 from dualion.errors import CationError, InputError, StructureError
 from dualion.records import Arrangement, Geometry, Record, Substitution, Supercell
 from dualion.structures.displacement import distances
+from dualion.structures.symmetry import find_symmetry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,8 +25,6 @@ SHELLS = 4
 """Neighbour shells of the working-ion sublattice that enter the score."""
 SHELL_GAP = 0.15
 """Distances farther apart than this belong to different shells, in Å."""
-SYMPREC = 0.01
-"""Tolerance of the symmetry search, in Å."""
 
 
 class DopingChoice(Record):
@@ -202,7 +201,7 @@ def _check_numbers(count: int, max_tries: int, atoms: Iterable[int], size: int) 
 def _dopants(fraction: float | str, sites: int) -> int:
     """Count the dopants of a fraction; at least one."""
     smallest = f"{1 / sites:.4g}"
-    if isinstance(fraction, (str, bool)) or not 0.0 <= fraction <= 1.0:
+    if isinstance(fraction, str) or not 0.0 <= fraction <= 1.0:
         raise InputError(
             f"doping {fraction!r} is neither 'pure', 'dilute', 'full' nor a fraction",
             where="doping",
@@ -362,24 +361,15 @@ def _score(spins: Array, shells: tuple[tuple[IntArray, IntArray], ...]) -> float
 
 def _symmetry_maps(geometry: Geometry, fixed: tuple[int, ...]) -> IntArray:
     """Atom maps of the space group, shape (operations, n); each keeps the fixed atoms in place."""
-    import spglib
     from scipy.spatial import cKDTree
 
-    numbers = geometry.atoms().numbers
+    symmetry = find_symmetry(geometry)
     fractional = geometry.fractional % 1.0 % 1.0  # twice: -1e-17 % 1.0 is 1.0
-    identity = np.arange(len(geometry))[None]
-    cell = (geometry.cell.tolist(), fractional.tolist(), numbers.tolist())
-    found = spglib.get_symmetry(cell, symprec=SYMPREC)
-    if found is None:
-        return identity
-    tree = cKDTree(fractional, boxsize=1.0)
-    maps = [identity[0]]
-    for rotation, translation in zip(found["rotations"], found["translations"], strict=True):
-        image = (fractional @ rotation.T + translation) % 1.0 % 1.0
-        target = tree.query(image)[1]
-        if all(target[k] == k for k in fixed):
-            maps.append(target)
-    return np.array(maps)
+    images = np.einsum("mij,nj->mni", symmetry.rotations, fractional)
+    images = (images + symmetry.translations[:, None]) % 1.0 % 1.0
+    maps: IntArray = cKDTree(fractional, boxsize=1.0).query(images)[1]
+    kept: IntArray = maps[(maps[:, list(fixed)] == np.array(fixed, dtype=int)).all(axis=1)]
+    return kept
 
 
 def _inequivalent(
