@@ -220,12 +220,14 @@ def _notes(groups: tuple[ComparisonGroup, ...]) -> tuple[str, ...]:
             "question with other settings; shown is the newest that is a barrier."
         )
     if any(cell.ranking_only for cell in cells):
+        nearest = min(group.min_image_distance for group in groups)
         notes.append(
-            f"* image distance below {QUOTABLE_DISTANCE:.0f} Å: for ranking only, not to be quoted."
+            f"* Ranking only: images less than {QUOTABLE_DISTANCE:.0f} Å apart (down to "
+            f"{nearest:.1f} Å); such a barrier may be ranked, not quoted."
         )
     if any(cell.broken_symmetry_host for cell in cells):
         notes.append(
-            "The symmetric host is no minimum in this model: a lower structure without symmetry "
-            "was used, so hops of one class may differ."
+            "Broken symmetry: the symmetric host is no minimum in this model; a lower structure "
+            "without symmetry was used, so hops of one class may differ."
         )
     return tuple(notes)

@@ -15,7 +15,6 @@ from pydantic import Field
 import dualion
 from dualion.analysis.compare import compare
 from dualion.analysis.comparison import (
-    QUOTABLE_DISTANCE,
     ComparisonGroup,
     ComparisonRow,
     IonCell,
@@ -150,36 +149,29 @@ def _count(records: Iterable[HopRecord]) -> Element:
 
 
 def _warnings(records: list[HopRecord]) -> Iterator[str]:
-    small = [r.min_image_distance for r in records if r.min_image_distance < QUOTABLE_DISTANCE]
-    if small:
-        yield (
-            f"Ranking only: {len(small)} of {len(records)} records come from a cell whose images "
-            f"are less than {QUOTABLE_DISTANCE:.0f} Å apart (down to {min(small):.1f} Å). "
-            "Their barriers may be ranked but not quoted."
-        )
     learned = {r.theory.stamp.engine for r in records if r.theory.stamp.model_sha256}
     if learned:
         yield (
             f"Barriers of a machine-learned potential ({', '.join(sorted(learned))}) are not to be "
             "quoted to better than 0.1–0.15 eV; use them to rank."
         )
-    broken = sum(record.broken_symmetry_host for record in records)
-    if broken:
-        yield (
-            f"Broken symmetry: {broken} of {len(records)} records stand on a host that fell from "
-            "its symmetric structure to a lower one."
-        )
     doubtful = sum(r.outcome.is_barrier and not all(f.passed for f in r.findings) for r in records)
     if doubtful:
-        yield f"{doubtful} barriers have a check that did not pass: see the evidence below."
+        noun = "barrier has" if doubtful == 1 else "barriers have"
+        yield f"{doubtful} {noun} a check that did not pass: see the evidence below."
 
 
 def _group(group: ComparisonGroup, known: dict[str, HopRecord]) -> Iterator[Element]:
     yield element("h2", group.label)
     yield _barriers(group)
-    if any(cell and cell.response for row in group.rows for cell in row.cells):
-        yield element("h3", "What the framework pays, host to saddle")
-        yield _responses(group)
+    yield element("h3", "What the framework pays")
+    yield _responses(group)
+    yield element(
+        "p",
+        "Path: way of the ion. Anion shift: largest, and rms, displacement of the anions from "
+        "host to saddle. Bonds: rms change of polyanion bonds. Volume: doped against undoped.",
+        style="faint",
+    )
     yield element("h3", "Profiles")
     yield element(
         "p",
@@ -215,7 +207,7 @@ def _heads(ions: Sequence[str], names: Sequence[str], last: Sequence[str]) -> li
 
 def _barriers(group: ComparisonGroup) -> Element:
     two = len(group.ions) == 2
-    names = ("forward", "reverse", "ΔE of sites", "path")
+    names = ("forward", "reverse", "ΔE of sites")
     last = (f"{group.ions[1]} − {group.ions[0]}", "ratio") if two else ()
     rows = []
     for row in group.rows:
@@ -231,23 +223,23 @@ def _barriers(group: ComparisonGroup) -> Element:
 
 def _barrier_cells(cell: IonCell | None) -> list[Element]:
     if cell is None:
-        return [_number("–")] * 4
+        return [_number("–")] * 3
     return [
         element("td", cell.text, style="" if cell.outcome.is_barrier else "word"),
         _number(measure(cell.reverse, "eV")),
         _number(measure(cell.energy_difference, "eV", sign=True)),
-        _number(measure(cell.path_length, "Å", digits=2)),
     ]
 
 
 def _responses(group: ComparisonGroup) -> Element:
-    names = ("largest anion shift", "rms shift", "bonds", "volume")
+    names = ("path", "anion shift", "rms shift", "bonds", "volume")
     rows = []
     for row in group.rows:
         cells = _start(row)
         for cell in row.cells:
             cost = cell.response if cell else None
             cells += [
+                _number(measure(cell.path_length if cell else None, "Å", digits=2)),
                 _number(measure(cost.largest_anion_displacement if cost else None, "Å", digits=2)),
                 _number(measure(cost.rms_anion_displacement if cost else None, "Å", digits=3)),
                 _number(percent(cost.bond_distortion if cost else None)),
