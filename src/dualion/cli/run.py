@@ -1,0 +1,114 @@
+"""``dualion run``: a campaign on this machine, from file to table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dualion.cli.listing import print_json
+from dualion.cli.places import places, store_path
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from dualion.launch.run import Prepared, Run
+
+FAILED_JOBS = 4
+"""Exit code when some jobs failed; everything else was done and kept."""
+
+
+def run(
+    campaign: Annotated[Path, typer.Argument(help="The campaign file (YAML).")],
+    workers: Annotated[
+        int | None, typer.Option("--workers", "-w", min=1, help="Worker processes [one per core].")
+    ] = None,
+    runs: Annotated[Path | None, typer.Option(help="Folder for runs [runs].")] = None,
+    store: Annotated[
+        Path | None, typer.Option(help="Barrier store [barriers.sqlite in the runs folder].")
+    ] = None,
+    library: Annotated[Path | None, typer.Option(help="Framework library folder.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, say what would be done, stop.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
+) -> None:
+    """Run a campaign: host, doped cells, hops, end points, bands of both ions, table.
+
+    It can be killed at any moment; the same command goes on from the last force call.
+    """
+    from rich.console import Console
+
+    from dualion.launch.progress import Display
+    from dualion.launch.run import prepare, run_campaign
+
+    messages = Console(stderr=True, highlight=False)
+    prepared = prepare(campaign, library=library)
+    if not quiet:
+        _say_plan(prepared, messages)
+    if dry_run:
+        return
+    folder = runs if runs is not None else places().runs
+    given = store if store is not None else places().store
+    with Display(messages, quiet=quiet) as display:
+        done = run_campaign(
+            prepared,
+            runs=folder,
+            store=given if given is not None else folder / store_path(None).name,
+            workers=workers if workers is not None else places().workers,
+            observer=display,
+        )
+    _report(done, messages, as_json=as_json, quiet=quiet)
+    if done.state.failed:
+        raise typer.Exit(FAILED_JOBS)
+
+
+def _say_plan(prepared: Prepared, messages: Console) -> None:
+    campaign, plan = prepared.campaign, prepared.plan
+    stamp = prepared.engine.stamp()
+    classes = ", ".join(hop.label for hop in plan.network.classes)
+    lines = (
+        (
+            f"{campaign.name}: {'/'.join(campaign.pair)} in {prepared.framework.name}"
+            f" ({prepared.framework.space_group}), {campaign.mechanism.value} mechanism"
+        ),
+        (
+            f"engine {stamp.engine} ({stamp.code} {stamp.version}), {plan.atoms} atoms,"
+            f" images {plan.min_image_distance:.1f} Å apart, {plan.questions} bands"
+        ),
+        f"hops: {classes}; they percolate in {plan.network.dimensionality} dimension(s)",
+    )
+    for line in lines:
+        messages.print(line, markup=False, soft_wrap=True)
+
+
+def _report(done: Run, messages: Console, *, as_json: bool, quiet: bool) -> None:
+    from dualion.analysis.compare import compare
+    from dualion.launch.outcome import write_outcome
+    from dualion.launch.progress import duration
+
+    state = done.state
+    comparison = compare(state.records, pair=done.prepared.campaign.pair)
+    files = write_outcome(done)
+    if as_json:
+        print_json(comparison.as_rows())
+    else:
+        from dualion.cli.compare import print_comparison
+
+        print_comparison(comparison)
+    if quiet:
+        return
+    for name, reason in state.failed.items():
+        messages.print(f"failed: {name}: {reason}", markup=False, soft_wrap=True)
+    if state.skipped:
+        messages.print(f"not run because of that: {len(state.skipped)} jobs", markup=False)
+    reused = f" ({state.reused_calls} more reused)" if state.reused else ""
+    messages.print(
+        f"{len(state.records)} records, {state.force_calls} force calls{reused},"
+        f" {duration(done.seconds)}",
+        markup=False,
+    )
+    for file in (*files, done.store):
+        messages.print(str(file), markup=False, soft_wrap=True)

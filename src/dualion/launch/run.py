@@ -1,0 +1,230 @@
+"""A run: one campaign on this machine, from its file to records, table and report."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dualion.engines.registry import get_engine
+from dualion.errors import InputError, RunError, StoreError
+from dualion.launch.local import LocalRunner, RunState
+from dualion.store.ledger import Ledger
+from dualion.store.sqlite import open_store
+from dualion.structures.library import find_library, resolve_framework
+from dualion.workflows.campaign import Campaign, load_campaign
+from dualion.workflows.pair import pair_flow, plan_of
+
+if TYPE_CHECKING:
+    from dualion.engines.base import Engine
+    from dualion.launch.local import Observer
+    from dualion.records import Framework
+    from dualion.workflows.pair import Plan
+
+LEDGER_NAME = "jobs.sqlite"
+CHECKPOINTS = "checkpoints"
+FREE_BYTES = 50_000_000
+"""A run does not start with less free disk than this."""
+
+log = logging.getLogger("dualion")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A campaign that was read and checked; nothing has been written yet."""
+
+    file: Path
+    campaign: Campaign
+    framework: Framework
+    engine: Engine
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run."""
+
+    prepared: Prepared
+    state: RunState
+    folder: Path
+    store: Path
+    seconds: float
+
+
+def prepare(file: Path, *, library: Path | None = None) -> Prepared:
+    """Read a campaign and check all that can be checked before anything is computed.
+
+    Parameters
+    ----------
+    file
+        The campaign.
+    library
+        Framework library; None: as :func:`~dualion.structures.library.find_library` finds it.
+
+    Returns
+    -------
+    Prepared
+        With the framework, the engine and the plan.
+
+    Raises
+    ------
+    InputError
+        Naming file, field and remedy.
+    EngineError
+        If the engine or its weights are not there.
+    """
+    campaign = load_campaign(file)
+    framework = resolve_framework(
+        campaign.framework,
+        working_ion=campaign.working_ion,
+        base=file.parent,
+        library=find_library(library) if library else None,
+    )
+    try:
+        plan = plan_of(campaign, framework)
+        engine = get_engine(
+            campaign.engine, device=campaign.device, trust_model=campaign.trust_model
+        )
+        engine.stamp()
+    except InputError as error:
+        if error.where.startswith(str(file)):
+            raise
+        where = f"{file}: {error.where}" if error.where else str(file)
+        raise type(error)(error.what, where=where, remedy=error.remedy) from error
+    return Prepared(file, campaign, framework, engine, plan)
+
+
+def run_campaign(
+    prepared: Prepared,
+    *,
+    runs: Path,
+    store: Path,
+    workers: int | None = None,
+    observer: Observer | None = None,
+) -> Run:
+    """Run a campaign, or go on with it.
+
+    Parameters
+    ----------
+    prepared
+        From :func:`prepare`.
+    runs
+        Folder of run folders, ledger and checkpoints; made if it is not there.
+    store
+        Barrier store; made if it is not there.
+    workers
+        Worker processes; None: one per core this process may use.
+    observer
+        Shown the state.
+
+    Returns
+    -------
+    Run
+        Its state holds the records.
+
+    Raises
+    ------
+    StoreError
+        If the store or the ledger cannot be used.
+    RunError
+        If the same campaign is being run by another process, or there is no room.
+    """
+    campaign = prepared.campaign
+    began = time.monotonic()
+    _require_room(runs)
+    with open_store(store) as barriers:
+        folder = _make_folder(runs / campaign.name)
+        with (
+            _locked(folder),
+            _logging(folder / "run.log"),
+            Ledger(runs / LEDGER_NAME) as ledger,
+        ):
+            shutil.copyfile(prepared.file, folder / "campaign.yaml")
+            log.info("run %s with %s", campaign.name, prepared.engine.stamp())
+            runner = LocalRunner(
+                ledger=ledger,
+                checkpoints=(runs / CHECKPOINTS).resolve(),
+                logfile=folder / "run.log",
+                workers=workers or len(os.sched_getaffinity(0)),
+                on_record=lambda record: _keep(barriers.add(record), record.record_id),
+                observer=observer,
+            )
+            state = runner.run(pair_flow(campaign, prepared.framework, prepared.engine))
+            log.info(
+                "end: %d records, %d failed jobs, %d force calls",
+                len(state.records),
+                len(state.failed),
+                state.force_calls,
+            )
+            stored = [barriers.get(record.record_id) for record in state.records]
+            state.records = [record for record in stored if record is not None]
+    return Run(prepared, state, folder, store, time.monotonic() - began)
+
+
+def _keep(added: bool, record_id: str) -> None:  # noqa: FBT001 - a store's answer
+    log.info("record %s %s", record_id, "added" if added else "was there")
+
+
+def _require_room(runs: Path) -> None:
+    place = runs.absolute()
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    if free < FREE_BYTES:
+        raise StoreError(
+            f"no space left on device ({free // 1_000_000} MB free)",
+            where=str(runs),
+            remedy=f"free at least {FREE_BYTES // 1_000_000} MB, or set DUALION_RUNS elsewhere",
+        )
+
+
+def _make_folder(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(
+            f"cannot be made ({error.strerror})",
+            where=str(folder),
+            remedy="set DUALION_RUNS to a folder you may write to",
+        ) from error
+    return folder
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the run's lock; the kernel lets it go when the process ends, however it ends."""
+    with (folder / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            raise RunError(
+                f"is being run by process {lock.read().strip() or '?'}",
+                where=str(folder),
+                remedy="wait for it, or stop it first",
+            ) from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+@contextlib.contextmanager
+def _logging(file: Path) -> Iterator[None]:
+    handler = logging.FileHandler(file, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,241 @@
+"""A campaign: what is asked, as a user writes it in a YAML file."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from dualion.errors import CampaignError, CationError, InputError
+from dualion.records import Mechanism, content_hash
+from dualion.settings import (
+    BandSettings,
+    CellSettings,
+    HopSettings,
+    HostSettings,
+    PathSettings,
+    PhysicsSettings,
+    RelaxSettings,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
+_MAX_BYTES = 1_000_000
+
+
+class Doping(PhysicsSettings):
+    """One way the working-ion sites are occupied.
+
+    In a campaign file a word (``pure``, ``dilute``, ``full``) or a mapping
+    (``{fraction: 0.25, arrangements: 2}``).
+    """
+
+    kind: Literal["pure", "dilute", "full", "fraction"]
+    fraction: float | None = Field(
+        None, gt=0.0, lt=1.0, description="Share of working-ion sites with the second ion."
+    )
+    arrangements: int = Field(1, ge=1, le=50, description="How many of the ranked arrangements.")
+
+    @model_validator(mode="after")
+    def _fraction_belongs_to_fraction(self) -> Self:
+        if (self.kind == "fraction") != (self.fraction is not None):
+            msg = "give 'fraction: x' with 0 < x < 1, or one of the words pure, dilute, full"
+            raise ValueError(msg)
+        return self
+
+
+def _read_doping(value: object) -> object:
+    if isinstance(value, str):
+        return {"kind": value}
+    if isinstance(value, dict) and "kind" not in value:
+        return {"kind": "fraction", **value}
+    return value
+
+
+class Campaign(PhysicsSettings):
+    """A framework, a cation pair, and how their barriers are computed."""
+
+    name: str = Field(description="Names the run folder.")
+    framework: str = Field(description="A library name, or a structure file beside the campaign.")
+    working_ion: str | None = Field(None, description="None: the framework's own.")
+    pair: tuple[str, str] = Field(description="The two cations, the host's own first.")
+    engine: str = Field("fast", description="An engine or a tier: fast, standard, accurate.")
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    mechanism: Mechanism = Mechanism.VACANCY
+    charge: int = Field(0, ge=-4, le=4, description="Of the cell with the defect, in e.")
+    doping: tuple[Annotated[Doping, BeforeValidator(_read_doping)], ...] = Field(
+        (Doping(kind="pure"), Doping(kind="dilute")), min_length=1
+    )
+    cell: CellSettings = CellSettings()
+    host: HostSettings = HostSettings()
+    hops: HopSettings = HopSettings()
+    relax: RelaxSettings = RelaxSettings()
+    path: PathSettings = PathSettings()
+    band: BandSettings = BandSettings()
+    seed: int = Field(0, ge=0, le=2**31 - 1)
+    trust_model: bool = Field(
+        default=False, description="Accept model weights that are not known by their sha256."
+    )
+
+    @field_validator("name")
+    @classmethod
+    def _plain_name(cls, value: str) -> str:
+        if not _NAME.fullmatch(value) or ".." in value:
+            msg = f"{value!r} is not a plain name: use letters, digits, '_', '-' and '.'"
+            raise ValueError(msg)
+        return value
+
+    @field_validator("pair")
+    @classmethod
+    def _known_pair(cls, value: tuple[str, str]) -> tuple[str, str]:
+        from dualion.structures.cations import check_pair
+
+        try:
+            check_pair(*value)
+        except CationError as error:
+            raise ValueError(str(error)) from error
+        return value
+
+    @property
+    def settings_fingerprint(self) -> str:
+        """Hash of every setting that a barrier depends on; the name is not one."""
+        wanted = {"cell", "host", "relax", "path", "band", "seed", "charge"}
+        return content_hash(self.model_dump(mode="json", include=wanted))
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """A safe loader that refuses a key given twice, instead of keeping the last."""
+
+
+def _unique_mapping(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: set[str] = set()
+    for key, _ in node.value:
+        if key.value in seen:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"key {key.value!r} is given twice", key.start_mark
+            )
+        seen.add(str(key.value))
+    loader.flatten_mapping(node)
+    return loader.construct_mapping(node, deep=True)
+
+
+_UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
+
+
+def read_yaml(file: Path, *, error: type[InputError] = CampaignError) -> dict[str, Any]:
+    """Read a YAML mapping safely.
+
+    Parameters
+    ----------
+    file
+        A small file a user wrote.
+    error
+        Class of the errors raised.
+
+    Returns
+    -------
+    dict
+        The mapping.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, is no YAML mapping, or holds tags, tabs or a key twice.
+    """
+    try:
+        if file.stat().st_size > _MAX_BYTES:
+            raise error(f"{file.stat().st_size} bytes", where=str(file), remedy="is this YAML?")
+        text = file.read_text(encoding="utf-8")
+    except OSError as problem:
+        raise error(
+            f"cannot be read ({problem.strerror})", where=str(file), remedy="check the path"
+        ) from problem
+    except UnicodeDecodeError as problem:
+        raise error("is not UTF-8 text", where=str(file), remedy="give a YAML file") from problem
+    try:
+        data = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader
+    except yaml.MarkedYAMLError as problem:
+        mark = problem.problem_mark
+        line = f" line {mark.line + 1}" if mark else ""
+        what = (problem.problem or "is not YAML").replace("'\\t'", "a tab")
+        remedy = "plain YAML only: no tags, indent with blanks, each key once"
+        raise error(what, where=f"{file}{line}", remedy=remedy) from problem
+    except (yaml.YAMLError, RecursionError, ValueError) as problem:
+        raise error(f"is not YAML ({problem})", where=str(file), remedy="plain YAML") from problem
+    if not isinstance(data, dict):
+        raise error(
+            f"holds a {type(data).__name__}, not a mapping",
+            where=str(file),
+            remedy="write 'key: value' lines, see workflows/",
+        )
+    return data
+
+
+def explain(problem: ValidationError, model: type[BaseModel]) -> tuple[str, str, str]:
+    """Turn the first error of a validation into ``(field, what, remedy)``."""
+    first = problem.errors()[0]
+    places = [str(part) for part in first["loc"]]
+    field = ".".join(places)
+    more = problem.error_count() - 1
+    tail = f" (and {more} more)" if more else ""
+    value = first.get("input")
+    if first["type"] == "extra_forbidden":
+        known = _known_keys(model, places[:-1])
+        near = get_close_matches(places[-1], known, n=1)
+        remedy = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+        return field, f"unknown key {places[-1]!r}{tail}", remedy
+    if first["type"] == "missing":
+        return field, f"is missing{tail}", f"add '{places[-1]}:' to the file"
+    what = first["msg"].removeprefix("Value error, ")
+    what = what[0].lower() + what[1:]
+    seen = "" if isinstance(value, dict | list | tuple) else f" (seen: {value!r})"
+    return field, f"{what}{seen}{tail}", ""
+
+
+def _known_keys(model: type[BaseModel], places: list[str]) -> list[str]:
+    for place in places:
+        field = model.model_fields.get(place)
+        kind = field.annotation if field else None
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            model = kind
+        elif place == "doping":
+            model = Doping
+    return sorted(model.model_fields)
+
+
+def load_campaign(file: Path) -> Campaign:
+    """Read a campaign file.
+
+    Parameters
+    ----------
+    file
+        YAML, see the ``workflows`` folder.
+
+    Returns
+    -------
+    Campaign
+        With every default filled in.
+
+    Raises
+    ------
+    CampaignError
+        Naming file, field, the value seen and the remedy.
+    """
+    data = read_yaml(file)
+    try:
+        return Campaign.model_validate(data)
+    except ValidationError as problem:
+        field, what, remedy = explain(problem, Campaign)
+        raise CampaignError(what, where=f"{file}: {field}", remedy=remedy) from problem

@@ -1,0 +1,82 @@
+"""The flow of one hop between two relaxed states: path, band, record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dualion.records import content_hash
+from dualion.structures.doping import doped_geometry
+from dualion.workflows.jobs import path_job, record_job
+
+if TYPE_CHECKING:
+    from jobflow.core.job import Job
+
+    from dualion.engines.base import Engine
+    from dualion.records import EndPoints
+    from dualion.settings import BandSettings, PathSettings
+    from dualion.workflows.question import Question
+
+
+def hop_jobs(
+    question: Question,
+    endpoints: EndPoints,
+    initial: Job,
+    final: Job,
+    engine: Engine,
+    *,
+    path: PathSettings,
+    band: BandSettings,
+    seed: int = 0,
+    doped: Job | None = None,
+    undoped: Job | None = None,
+) -> tuple[list[Job], Job]:
+    """Build the jobs of one hop.
+
+    Parameters
+    ----------
+    question
+        What is asked.
+    endpoints
+        The two states before relaxation.
+    initial, final
+        Jobs that relax them; several hops may share one.
+    engine
+        Runs the band.
+    path, band
+        How the path is guessed and the band converged.
+    seed
+        Of the path's kick and rattle; the hop enters as well.
+    doped, undoped
+        Jobs that relax the host with and without the dopant with a free cell.
+
+    Returns
+    -------
+    tuple
+        The jobs, and the last of them, whose output is the
+        :class:`~dualion.records.HopRecord`.
+    """
+    title = question.title
+    guess = path_job(
+        initial.output,
+        final.output,
+        endpoints,
+        doped_geometry(question.host, question.arrangement),
+        path,
+        int(content_hash([seed, question.hop.class_id, question.hop.member], 8), 16),
+    )
+    guess.name = f"{title}: path"
+    guess.metadata["kind"] = "path"
+    converge = engine.band(
+        guess.output, charge=question.charge, settings=band, name=f"{title}: band"
+    )
+    record = record_job(
+        question,
+        endpoints,
+        guess.output,
+        converge.output,
+        doped.output if doped else None,
+        undoped.output if undoped else None,
+    )
+    record.name = f"{title}: record"
+    record.metadata["kind"] = "record"
+    return [guess, converge, record], record

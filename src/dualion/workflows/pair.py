@@ -1,0 +1,311 @@
+"""The flow of a campaign: both ions of a pair on the same hops of one framework."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jobflow.core.flow import Flow
+
+from dualion.engines.registry import get_engine
+from dualion.errors import CampaignError
+from dualion.records import Arrangement, Geometry, Mechanism
+from dualion.structures.doping import arrangements, doped_geometry
+from dualion.structures.endpoints import build_endpoints
+from dualion.structures.hops import find_hops, place_hops, working_sites
+from dualion.structures.supercell import build_supercell
+from dualion.workflows.framework import exchanged, host_jobs
+from dualion.workflows.hop import hop_jobs
+from dualion.workflows.jobs import hops_job
+from dualion.workflows.question import Question
+
+if TYPE_CHECKING:
+    from jobflow.core.job import Job
+
+    from dualion.engines.base import Engine
+    from dualion.records import Framework, Hop, HopNetwork, HostState, Supercell
+    from dualion.workflows.campaign import Campaign, Doping
+
+
+def pair_flow(campaign: Campaign, framework: Framework, engine: Engine) -> Flow:
+    """Build the whole flow of a campaign.
+
+    Parameters
+    ----------
+    campaign
+        What is asked.
+    framework
+        Its framework, read and checked.
+    engine
+        Used for every relaxation and band.
+
+    Returns
+    -------
+    jobflow.Flow
+        Hosts first; the last job replaces itself by the hops found. Its records are the outputs
+        of the jobs whose ``metadata["kind"]`` is ``"record"``.
+
+    Raises
+    ------
+    CampaignError
+        If the pair does not begin with the framework's working ion.
+    """
+    _check_pair(campaign, framework)
+    second = campaign.pair[1]
+    host = host_jobs(framework, engine, campaign)
+    jobs = list(host.jobs)
+    if any(doping.kind != "full" for doping in campaign.doping):
+        expand = hops_job(campaign, framework, host.host, host.relaxed)
+        expand.name = "find the hops"
+        jobs.append(expand)
+    if any(doping.kind == "full" for doping in campaign.doping):
+        other = host_jobs(exchanged(framework, second), engine, campaign, like=host.supercell)
+        expand = hops_job(campaign, framework, host.host, host.relaxed, other.host)
+        expand.name = f"find the hops of the {second} host"
+        jobs += [*other.jobs, expand]
+    return Flow([*jobs], name=campaign.name)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a campaign will ask for, as far as it is known before the host is relaxed."""
+
+    network: HopNetwork
+    atoms: int
+    min_image_distance: float
+    questions: int
+
+
+def plan_of(campaign: Campaign, framework: Framework) -> Plan:
+    """Go through a campaign without computing anything.
+
+    Parameters
+    ----------
+    campaign, framework
+        What is asked.
+
+    Returns
+    -------
+    Plan
+        On the input lattice; relaxation may still change the cell that is chosen.
+
+    Raises
+    ------
+    InputError
+        If the cell would be too large, a fraction or a hop class does not exist, or no hop is
+        found.
+    """
+    _check_pair(campaign, framework)
+    cell = build_supercell(framework.parent, campaign.cell)
+    network = network_of(campaign, framework.parent, framework.working_ion)
+    hops = place_hops(network, cell, members=campaign.hops.members)
+    questions = 0
+    for doping in campaign.doping:
+        for hop in hops:
+            full = doping.kind == "full"
+            asked = _occupations(campaign, doping, hop, cell)
+            questions += 1 if full else len(asked)
+    return Plan(network, len(cell.geometry), cell.min_image_distance, questions)
+
+
+def _check_pair(campaign: Campaign, framework: Framework) -> None:
+    first, second = campaign.pair
+    if framework.working_ion != first:
+        raise CampaignError(
+            f"pair is [{first}, {second}] but the working ion of {framework.name!r}"
+            f" is {framework.working_ion}",
+            where="pair",
+            remedy=f"put {framework.working_ion} first, or set 'working_ion:'",
+        )
+
+
+def network_of(campaign: Campaign, parent: Geometry, ion: str) -> HopNetwork:
+    """Find the distinct hops that a campaign asks for.
+
+    Parameters
+    ----------
+    campaign
+        Its mechanism and hop settings are used.
+    parent
+        Ordered single-species parent.
+    ion
+        The working ion.
+
+    Returns
+    -------
+    HopNetwork
+        Working-ion sites for the vacancy mechanism, voids for the interstitial one.
+    """
+    if campaign.mechanism is Mechanism.VACANCY:
+        sites = working_sites(parent, ion)
+    else:
+        from dualion.structures.voids import find_voids
+
+        sites = find_voids(parent, ion)
+    return find_hops(
+        parent,
+        sites,
+        mechanism=campaign.mechanism,
+        ion=ion,
+        max_length=campaign.hops.max_length,
+        classes=campaign.hops.classes,
+    )
+
+
+def hops_flow(
+    campaign: Campaign,
+    framework: Framework,
+    *,
+    host: HostState,
+    parent: Geometry,
+    full_host: HostState | None = None,
+) -> Flow:
+    """Build end points, paths, bands and records of every hop of a judged host.
+
+    Parameters
+    ----------
+    campaign, framework
+        What is asked.
+    host
+        The host of the first ion.
+    parent
+        Its relaxed primitive cell, on which hops are enumerated.
+    full_host
+        The host with all working ions exchanged: then only the second ion in it is asked for,
+        on the hops of the first host.
+
+    Returns
+    -------
+    jobflow.Flow
+        A state that several hops use is relaxed once.
+    """
+    engine = get_engine(campaign.engine, device=campaign.device, trust_model=campaign.trust_model)
+    cell = (full_host or host).supercell
+    hops = place_hops(
+        network_of(campaign, parent, framework.working_ion), cell, members=campaign.hops.members
+    )
+    bench = Bench(campaign, framework, engine)
+    first, second = campaign.pair
+    if full_host is not None:
+        swelling = cell.geometry.volume / host.supercell.geometry.volume - 1.0
+        everything = Arrangement(label="full", fraction=1.0)
+        for hop in hops:
+            bench.ask(hop, second, everything, full_host, host_ion=second, volume_change=swelling)
+    else:
+        for doping in campaign.doping:
+            for hop in hops:
+                for mover, arrangement in _occupations(campaign, doping, hop, cell):
+                    bench.ask(hop, mover, arrangement, host, host_ion=first)
+    return Flow([*bench.jobs], name="hops")
+
+
+def _occupations(
+    campaign: Campaign, doping: Doping, hop: Hop, cell: Supercell
+) -> list[tuple[str, Arrangement]]:
+    """Who moves among whom, for one line of `doping:`."""
+    first, second = campaign.pair
+    if doping.kind == "pure":
+        return [(first, Arrangement(label="pure", fraction=0.0))]
+    if doping.kind == "full":
+        return []
+    ends = tuple(atom for atom in (hop.initial, hop.final) if atom is not None)
+    choice = arrangements(
+        cell,
+        working_ion=first,
+        dopant=second,
+        kind="dilute" if doping.fraction is None else doping.fraction,
+        count=doping.arrangements,
+        seed=campaign.seed,
+        exclude=ends,
+        mover=second,
+    )
+    if doping.kind == "dilute":  # the moving ion is the one dopant
+        return [(second, choice.arrangements[0])]
+    return [(mover, each) for each in choice.arrangements for mover in campaign.pair]
+
+
+class Bench:
+    """Collects the jobs of many hops; a state asked for twice becomes one job."""
+
+    def __init__(self, campaign: Campaign, framework: Framework, engine: Engine) -> None:
+        self.campaign = campaign
+        self.framework = framework
+        self.engine = engine
+        self.jobs: list[Job] = []
+        self._relaxed: dict[tuple[str, bool], Job] = {}
+
+    def relaxed(self, state: Geometry, *, cell: bool, name: str) -> Job:
+        """Return the one job that relaxes this state."""
+        key = (state.digest(digits=6), cell)
+        if key not in self._relaxed:
+            charge = 0 if cell else self.campaign.charge
+            job = self.engine.relax(
+                state, cell=cell, charge=charge, settings=self.campaign.relax, name=name
+            )
+            self._relaxed[key] = job
+            self.jobs.append(job)
+        return self._relaxed[key]
+
+    def ask(
+        self,
+        hop: Hop,
+        mover: str,
+        arrangement: Arrangement,
+        host: HostState,
+        *,
+        host_ion: str,
+        volume_change: float | None = None,
+    ) -> None:
+        """Add the jobs that answer one question, sharing what is already asked for."""
+        campaign = self.campaign
+        cell = host.supercell
+        question = Question.about(
+            self.framework,
+            hop,
+            mover,
+            arrangement,
+            cell=cell,
+            campaign=campaign.name,
+            settings_fingerprint=campaign.settings_fingerprint,
+            host_ion=host_ion,
+            broken_symmetry_host=host.broken_symmetry,
+            charge=campaign.charge,
+            volume_change=volume_change,
+        )
+        ends = build_endpoints(cell.geometry, hop, mover, arrangement)
+        title = question.title
+        initial = self.relaxed(ends.initial, cell=False, name=f"{title}: initial state")
+        final = self.relaxed(ends.final, cell=False, name=f"{title}: final state")
+        doped, undoped = self._volumes(hop, mover, arrangement, host, host_ion=host_ion)
+        jobs, _ = hop_jobs(
+            question,
+            ends,
+            initial,
+            final,
+            self.engine,
+            path=campaign.path,
+            band=campaign.band,
+            seed=campaign.seed,
+            doped=doped,
+            undoped=undoped,
+        )
+        self.jobs += jobs
+
+    def _volumes(
+        self, hop: Hop, mover: str, arrangement: Arrangement, host: HostState, *, host_ion: str
+    ) -> tuple[Job | None, Job | None]:
+        """Jobs for the host with and without dopants, both with a free cell."""
+        if hop.initial is None or (mover == host_ion and not arrangement.substitutions):
+            return None, None
+        geometry = doped_geometry(host.supercell.geometry, arrangement)
+        species = list(geometry.species)
+        species[hop.initial] = mover
+        doped = geometry.model_copy(update={"species": tuple(species)})
+        label = arrangement.label
+        with_dopant = self.relaxed(doped, cell=True, name=f"{mover} {label}: doped cell")
+        without = None
+        if host.broken_symmetry:
+            without = self.relaxed(
+                host.supercell.geometry, cell=True, name=f"{host_ion} host: free cell"
+            )
+        return with_dopant, without
