@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dualion.engines.descent import Descent, Fire, QuasiNewton
-from dualion.errors import EngineError
+from dualion.errors import EngineError, InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -239,7 +239,17 @@ def run_band(
         Thresholds, spring and largest number of band steps.
     climb
         Whether an image may climb.
+
+    Raises
+    ------
+    InputError
+        The path has no image between its ends.
     """
+    if len(path.images) < 3:
+        raise InputError(
+            f"a band needs an image between its ends (images seen: {len(path.images)})",
+            remedy="ask for at least one image",
+        )
     first = evaluate.calls
     band = _Band(path, evaluate, settings, climb=climb)
     failure, steps, converged = "", 0, False
@@ -250,7 +260,7 @@ def run_band(
         band = _Band(path, evaluate, settings, climb=False)  # the path as it was given
     _, largest, along = band.nudged()
     state = band.state
-    highest = int(np.argmax(state.energies[1:-1])) if len(largest) else 0
+    highest = int(np.argmax(state.energies[1:-1]))
     watched = highest if band.climbing is None else band.climbing - 1
     gaps = np.linalg.norm(np.diff(state.xyz, axis=0), axis=(1, 2))
     return BandResult(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dualion.engines.descent import Descent, Fire, QuasiNewton
 from dualion.errors import EngineError
 from dualion.records import Geometry
 
@@ -18,10 +19,8 @@ if TYPE_CHECKING:
     from dualion.settings import RelaxSettings
 
 _STIFFNESS = 20.0
-"""First guess of the curvature in eV/Å²; ASE's default of 70 costs a fifth more force calls."""
-_STEP = 0.2
-"""No atom moves farther in one step, in Å."""
-_PATIENCE = 40
+"""First guess of the curvature, in eV/Å²."""
+_PATIENCE = 30
 """Steps without a lower energy or force after which L-BFGS gives way to FIRE."""
 _RISE = 1.0
 """Energy in eV above the lowest one seen beyond which L-BFGS has diverged."""
@@ -122,18 +121,13 @@ class _Run:
         self.best = _Best(self.atoms)
 
     def result(self) -> Relaxation:
-        import ase.optimize
-
-        optimizers: Any = ase.optimize  # its annotations refuse logfile=None
         failure = ""
         converged = False
         try:
-            quick = optimizers.LBFGS(self.target, logfile=None, alpha=_STIFFNESS, maxstep=_STEP)
-            converged = self._follow(quick, watch=True)
+            converged = self._follow(QuasiNewton(_STIFFNESS), patience=_PATIENCE)
             if not converged and self._left() > 0:
                 self.best.restore(self.atoms)
-                robust = optimizers.FIRE(self.target, logfile=None, maxstep=_STEP)
-                converged = self._follow(robust, watch=False)
+                converged = self._follow(Fire(), patience=self.settings.steps)
         except EngineError as error:
             failure = str(error)
         geometry = self.geometry
@@ -154,29 +148,27 @@ class _Run:
     def _left(self) -> int:
         return self.settings.steps - (self.evaluate.calls - self.first_call)
 
-    def _follow(self, optimizer: Any, *, watch: bool) -> bool:  # noqa: ANN401 - ASE is untyped
-        """Step until converged, out of force calls or (when watching) no longer getting on."""
-        idle = 0
-        lowest_force = np.inf
-        for _ in optimizer.irun(fmax=self.settings.fmax, steps=max(self._left() - 1, 0)):
-            force = float(np.linalg.norm(self.target.get_forces(), axis=1).max())
+    def _follow(self, descent: Descent, *, patience: int) -> bool:
+        """Step until converged, out of force calls, diverging, or idle for ``patience`` steps."""
+        idle, lowest_force = 0, np.inf
+        while True:
+            forces = self.target.get_forces()
+            force = float(np.linalg.norm(forces, axis=1).max())
             energy = float(self.atoms.get_potential_energy())
             if self.start_energy is None:
                 self.start_energy = energy
-            self._check_sanity()
             gained = energy < self.best.energy - 1e-4 or force < 0.98 * lowest_force
             idle = 0 if gained else idle + 1
             lowest_force = min(lowest_force, force)
-            if force < self.settings.fmax:
+            converged = force < self.settings.fmax
+            if converged or energy < self.best.energy:
                 self.best.keep(self.atoms, energy, force)
-                return True
-            if energy < self.best.energy:
-                self.best.keep(self.atoms, energy, force)
-            if watch and (idle >= _PATIENCE or energy > self.best.energy + _RISE):
-                return False
-            if self._left() <= 0:
-                return False
-        return False
+            diverged = energy > self.best.energy + _RISE
+            if converged or diverged or idle >= patience or self._left() <= 0:
+                return converged
+            xyz = self.target.get_positions()
+            self.target.set_positions(xyz + descent.step(xyz, forces))
+            self._check_sanity()
 
     def _check_sanity(self) -> None:
         """Raise when the model sends the structure where no model can be right."""

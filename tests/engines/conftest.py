@@ -1,0 +1,70 @@
+"""Small systems and analytic engines, shared by the tests of engines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from ase import Atoms
+
+from dualion.engines.evaluator import Evaluation
+from dualion.records import Geometry, Images, Path
+
+Potential = Callable[[np.ndarray], tuple[float, np.ndarray]]
+
+
+@dataclass
+class AnalyticSource:
+    """An engine whose energy and forces are a formula of the positions."""
+
+    potential: Potential
+    count: int = 0
+
+    def __call__(self, _numbers, xyz, _cell, *, stress):
+        self.count += 1
+        energy, forces = self.potential(xyz)
+        return Evaluation(energy, forces, np.zeros((3, 3)) if stress else None)
+
+
+def vacancy_ends(host: Atoms) -> tuple[Atoms, Atoms]:
+    """Nearest-neighbour vacancy hop of the first element; the mover is the last atom."""
+    mobile = np.flatnonzero(host.numbers == host.numbers[0])
+    distances = host.get_distances(int(mobile[0]), mobile, mic=True)
+    vacancy, mover = int(mobile[0]), int(mobile[np.argsort(distances, kind="stable")[1]])
+    vector = host.get_distance(mover, vacancy, mic=True, vector=True)
+    keep = [i for i in range(len(host)) if i not in (vacancy, mover)]
+    first = host[[*keep, mover]]
+    last = first.copy()
+    last.positions[-1] += vector
+    return first, last
+
+
+def straight_path(
+    first: Geometry, last: Geometry, energies: tuple[float, float], images: int = 5
+) -> Path:
+    """Evenly spaced images on the straight line between two ends."""
+    share = np.linspace(0.0, 1.0, images + 2)[:, None, None]
+    xyz = first.xyz + share * (last.xyz - first.xyz)
+    return Path(
+        images=Images.from_array(first.lattice, first.species, xyz),
+        mover=len(first) - 1,
+        initial_energy=energies[0],
+        final_energy=energies[1],
+    )
+
+
+@pytest.fixture
+def analytic() -> type[AnalyticSource]:
+    return AnalyticSource
+
+
+@pytest.fixture(scope="session")
+def hop_ends() -> Callable[[Atoms], tuple[Atoms, Atoms]]:
+    return vacancy_ends
+
+
+@pytest.fixture(scope="session")
+def straight() -> Callable[..., Path]:
+    return straight_path
