@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 _SLACK = 1e-4
 """Å by which a lattice vector may miss the wanted distance: a relaxed 9.99996 Å is 10 Å."""
 
-_BEYOND_CAP = 2_000_000
-"""Sublattices looked at beyond ``max_atoms``, only to tell the user what would be enough."""
+_BEYOND_CAP = 3_000
+"""Plane lattices looked at beyond ``max_atoms``, only to tell the user what would be enough."""
+
+_LARGEST_INDEX = 1000
+"""No supercell of more parent cells than this is looked for beyond ``max_atoms``."""
 
 # The shortest vectors of a Minkowski-reduced lattice have coefficients -1, 0, 1; one of each ±.
 _HALF_STAR = np.array(
@@ -65,17 +68,21 @@ def build_supercell(parent: Geometry, settings: CellSettings) -> Supercell:
     """
     reduced, change = _minkowski(parent.cell)
     shortest = settings.min_image_distance - _SLACK
-    forbidden = _vectors_shorter_than(reduced, shortest)
     bound = max(1, int(np.ceil(shortest**3 / (np.sqrt(2) * parent.volume) - 1e-9)))
     largest = settings.max_atoms // len(parent)
     index = bound
+    search = _Search(
+        _vectors_shorter_than(reduced, shortest)
+        if bound <= max(largest, _LARGEST_INDEX)
+        else np.zeros((0, 3), dtype=np.int64)
+    )
     while index <= largest:
-        found = _surviving(index, forbidden)
+        found = search.surviving(index)
         if len(found):
             matrix = _best(found, reduced, parent) @ change
             return supercell_from_matrix(parent, _canonical(matrix, parent.cell))
         index += 1
-    needed = _needed(index, forbidden)
+    needed = _needed(index, search)
     atoms = (needed or index) * len(parent)
     raise InputError(
         f"an image distance of {settings.min_image_distance:g} Å needs "
@@ -212,41 +219,77 @@ def _diagonals(index: int) -> Iterator[tuple[int, int, int]]:
                     yield a, c, index // (a * c)
 
 
-def _surviving(index: int, forbidden: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the sublattices of an index that hold no forbidden vector, shape (n, 3, 3).
+class _Search:
+    """Sublattices without forbidden vectors.
 
     Rows ``(a b e), (0 c g), (0 0 f)`` with ``b < c`` and ``e, g < f`` meet every sublattice once.
+    They are layers, ``a`` apart along the first axis, of a plane lattice ``(c g), (0 f)`` that
+    is shifted by ``(b e)`` from one to the next. Few plane lattices pass; for each, the shifts
+    that a forbidden vector rules out are ticked off instead of tried.
+
+    Parameters
+    ----------
+    forbidden
+        One of each ± pair of vectors that must not be in the sublattice, shortest first, (n, 3).
     """
-    kept = []
-    for a, c, f in _diagonals(index):
-        mesh = np.meshgrid(np.arange(c), np.arange(f), np.arange(f), indexing="ij")
-        b, e, g = (axis.ravel() for axis in mesh)
-        for x, y, z in forbidden:
-            if not len(b):
+
+    def __init__(self, forbidden: NDArray[np.int64]) -> None:
+        x = forbidden[:, 0]
+        upward = forbidden * np.where(x < 0, -1, 1)[:, None]
+        self._plane: list[list[int]] = forbidden[x == 0][:, 1:].tolist()
+        self._layers = {
+            int(height): upward[upward[:, 0] == height][:, 1:]
+            for height in np.unique(upward[:, 0])
+            if height > 0
+        }
+        self.looked_at = 0
+
+    def surviving(self, index: int) -> NDArray[np.int64]:
+        """Return the sublattices of an index that are left, shape (n, 3, 3)."""
+        kept = []
+        for a, c, f in _diagonals(index):
+            for g in self._plane_lattices(c, f):
+                b, e = self._shifts(a, c, g, f)
+                rows = np.zeros((len(b), 3, 3), dtype=np.int64)
+                rows[:, 0, 0], rows[:, 1, 1], rows[:, 2, 2] = a, c, f
+                rows[:, 0, 1], rows[:, 0, 2], rows[:, 1, 2] = b, e, g
+                kept.append(rows)
+        return np.concatenate(kept) if kept else np.zeros((0, 3, 3), dtype=np.int64)
+
+    def _plane_lattices(self, c: int, f: int) -> list[int]:
+        g = np.arange(f)
+        for y, z in self._plane:
+            if y % c == 0:
+                g = g[(z - y // c * g) % f != 0]
+                if not len(g):
+                    break
+        return [int(value) for value in g]
+
+    def _shifts(
+        self, a: int, c: int, g: int, f: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        self.looked_at += 1
+
+        def residue(points: NDArray[np.int64]) -> NDArray[np.int64]:
+            turns = points[:, 0] // c
+            return (points[:, 0] - turns * c) * f + (points[:, 1] - turns * g) % f
+
+        shifts = np.stack(np.divmod(np.arange(c * f), f), axis=1)
+        for height in sorted(height for height in self._layers if height % a == 0):
+            banned = np.zeros(c * f, dtype=bool)
+            banned[residue(self._layers[height])] = True
+            shifts = shifts[~banned[residue(shifts * (height // a))]]
+            if not len(shifts):
                 break
-            if x % a:
-                continue
-            rest = y - x // a * b
-            inside = (rest % c == 0) & ((z - x // a * e - rest // c * g) % f == 0)
-            b, e, g = b[~inside], e[~inside], g[~inside]
-        if len(b):
-            rows = np.zeros((len(b), 3, 3), dtype=np.int64)
-            rows[:, 0, 0], rows[:, 1, 1], rows[:, 2, 2] = a, c, f
-            rows[:, 0, 1], rows[:, 0, 2], rows[:, 1, 2] = b, e, g
-            kept.append(rows)
-    return np.concatenate(kept) if kept else np.zeros((0, 3, 3), dtype=np.int64)
+        return shifts[:, 0], shifts[:, 1]
 
 
-def _needed(index: int, forbidden: NDArray[np.int64]) -> int | None:
+def _needed(index: int, search: _Search) -> int | None:
     """Return the first index from ``index`` on with a solution; None if that takes too long."""
-    looked_at = 0
-    while looked_at < _BEYOND_CAP:
-        count = sum(c * f * f for _, c, f in _diagonals(index))
-        if count > _BEYOND_CAP:
-            return None
-        if len(_surviving(index, forbidden)):
+    search.looked_at = 0
+    while search.looked_at < _BEYOND_CAP and index <= _LARGEST_INDEX:
+        if len(search.surviving(index)):
             return index
-        looked_at += count
         index += 1
     return None
 
