@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sqlite3
 import tempfile
 import threading
@@ -24,6 +25,8 @@ from dualion.store.mounts import FileSystem, file_system
 BUSY_SECONDS = 60.0
 """How long a writer waits for another process to finish its transaction."""
 
+_LOG_BYTES = 2**16
+
 
 class Kind(NamedTuple):
     """What a database file is for."""
@@ -37,6 +40,9 @@ class Kind(NamedTuple):
 def explain(error: sqlite3.Error | OSError, path: Path | str, noun: str) -> StoreError:
     """Turn what SQLite or the system raised into a one-line error with a remedy."""
     text = str(error)
+    code = _code(error)
+    if code == sqlite3.SQLITE_IOERR and _is_full(Path(path)):
+        code = sqlite3.SQLITE_FULL
     what, remedy = {
         sqlite3.SQLITE_FULL: (
             "no space left to write",
@@ -63,8 +69,16 @@ def explain(error: sqlite3.Error | OSError, path: Path | str, noun: str) -> Stor
             f"the disk failed ({text})",
             "check the disk and its free space",
         ),
-    }.get(_code(error), (f"cannot use the {noun} ({text})", "check the file and its folder"))
+    }.get(code, (f"cannot use the {noun} ({text})", "check the file and its folder"))
     return StoreError(what, where=str(path), remedy=remedy)
+
+
+def _is_full(path: Path) -> bool:
+    """Whether the disk is full: SQLite calls it an I/O error when its log cannot grow."""
+    try:
+        return shutil.disk_usage(path.parent).free < _LOG_BYTES
+    except OSError:
+        return False
 
 
 def _code(error: sqlite3.Error | OSError) -> int:

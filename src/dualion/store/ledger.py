@@ -33,8 +33,6 @@ LEDGER = Kind(
             body BLOB NOT NULL
         )
         """,
-        # Sums over many keys must not read the bodies.
-        "CREATE INDEX cost ON outputs (key, force_calls, seconds)",
     ),
 )
 

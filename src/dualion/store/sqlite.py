@@ -227,7 +227,7 @@ class SQLiteBarrierStore(BarrierStore):
     def _unpack(self, body: object, images: object, record_id: str) -> HopRecord:
         try:
             return unpack_record(
-                _blob(body), _blob(images) if images else None, record_id=record_id
+                _blob(body), None if images is None else _blob(images), record_id=record_id
             )
         except StoreError as error:
             raise StoreError(error.what, where=str(self.path), remedy=error.remedy) from error
