@@ -14,15 +14,13 @@ from dualion.cli.app import app
 from dualion.records import HopRecord, Outcome
 from dualion.store.sqlite import open_store
 
-ROCKSALT = """data_test
+CIF = """data_test
 _cell_length_a {a}
 _cell_length_b {a}
 _cell_length_c {a}
 _cell_angle_alpha 90
 _cell_angle_beta 90
 _cell_angle_gamma 90
-_symmetry_space_group_name_H-M 'F m -3 m'
-_symmetry_Int_Tables_number 225
 loop_
 _atom_site_label
 _atom_site_type_symbol
@@ -30,8 +28,8 @@ _atom_site_fract_x
 _atom_site_fract_y
 _atom_site_fract_z
 _atom_site_occupancy
-{sites}
 """
+FCC = ((0.0, 0.0, 0.0), (0.0, 0.5, 0.5), (0.5, 0.0, 0.5), (0.5, 0.5, 0.0))
 
 
 @dataclass(frozen=True)
@@ -86,12 +84,33 @@ def tree(tmp_path) -> Callable[[], dict[str, str]]:
     return look
 
 
-def rocksalt(file: Path, *, cation: str = "Na 1.0", a: float = 5.64, extra: str = "") -> Path:
-    """Write rocksalt MCl as CIF; ``cation`` is symbol and occupancy."""
-    symbol, occupancy = cation.split()
-    sites = [f"{symbol}1 {symbol} 0 0 0 {occupancy}", "Cl1 Cl 0.5 0.5 0.5 1.0"]
-    file.write_text(ROCKSALT.format(a=a, sites="\n".join([*sites, *filter(None, [extra])])))
-    return file
+@pytest.fixture
+def rocksalt(tmp_path) -> Callable[..., Path]:
+    """Write rocksalt MCl as CIF: ``cations`` share each M site as (symbol, occupancy).
+
+    All sites are listed: pymatgen takes seconds to expand the 192 operations of Fm-3m.
+    """
+
+    def write(
+        name: str = "nacl.cif",
+        *,
+        cations: tuple[tuple[str, float], ...] = (("Na", 1.0),),
+        a: float = 5.64,
+        twin: float | None = None,
+    ) -> Path:
+        rows = [("Cl", (x + 0.5, y, z), 1.0) for x, y, z in FCC]
+        rows += [(symbol, site, share) for site in FCC for symbol, share in cations]
+        if twin is not None:  # a second atom that many Å from the first cation
+            rows.append((cations[0][0], (twin / a, 0.0, 0.0), 1.0))
+        lines = [
+            f"{symbol}{n} {symbol} {x % 1.0} {y} {z} {share}"
+            for n, (symbol, (x, y, z), share) in enumerate(rows)
+        ]
+        file = tmp_path / name
+        file.write_text(CIF.format(a=a) + "\n".join(lines) + "\n")
+        return file
+
+    return write
 
 
 @pytest.fixture

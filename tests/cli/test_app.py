@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 from dualion.cli.app import Verbs, main, one_line
 from dualion.errors import CampaignError, EngineError, ModelFileError, RunError, StoreVersionError
 
+FULL = Path("/dev/full")
 DUALION = [sys.executable, "-c", "from dualion.cli.app import main; main()"]
 
 
@@ -19,7 +21,7 @@ def failing(error: BaseException) -> typer.Typer:
     app = typer.Typer(cls=Verbs, pretty_exceptions_enable=False)
 
     @app.callback()
-    def options(debug: bool = False) -> None: ...
+    def options(*, debug: bool = False) -> None: ...
 
     @app.command()
     def verb() -> None:
@@ -119,9 +121,9 @@ def test_a_bad_input_exits_with_2_in_a_real_process(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
 def test_a_full_disk_under_stdout_is_one_line(store):
-    with open("/dev/full", "w") as full:
+    with FULL.open("w") as full:
         done = subprocess.run(
             [*DUALION, "query", "--store", str(store)],
             stdout=full,

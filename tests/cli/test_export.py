@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 
 import numpy as np
 import pytest
@@ -86,17 +87,13 @@ def test_a_failed_export_writes_nothing(dualion, store, tree, words, told):
 
 
 def test_an_export_that_breaks_off_leaves_the_old_file(dualion, store, tmp_path, tree, monkeypatch):
-    import errno
-
-    import dualion.cli.export as export
-
     (tmp_path / "out.csv").write_text("old")
     before = tree()
 
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(export, "write_csv", full)
+    monkeypatch.setattr("dualion.cli.export.write_csv", full)
     answer = dualion("export", "csv", "out.csv", "--store", store, "--force")
     assert answer.code == 2
     assert "no space left on device" in answer.one_line_error()

@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,6 +19,7 @@ from dualion.cli.engines import engines
 from dualion.cli.export import export
 from dualion.cli.init import init
 from dualion.cli.places import check_places
+from dualion.cli.profile import apply_profile
 from dualion.cli.query import query
 from dualion.cli.run import run
 from dualion.errors import DualionError
@@ -115,6 +117,10 @@ def options(
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the traceback of an error as well.")
     ] = False,
+    profile: Annotated[
+        Path | None,
+        typer.Option("--profile", help="Places of this machine (YAML) [launch/local.yaml]."),
+    ] = None,
     version: Annotated[
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
@@ -122,6 +128,7 @@ def options(
 ) -> None:
     """Migration barriers of two cations in one anion framework, side by side."""
     del debug, version  # read from the context by Verbs, and by the callback
+    apply_profile(profile)
     check_places()
 
 
