@@ -48,8 +48,8 @@ STARTS: dict[str, tuple[float, float, float]] = {
 
 def calculators() -> Callable[[], Any]:
     """Return a maker of CHGNet's own ASE calculators that share one model."""
-    import torch
-    from chgnet.model import CHGNet, CHGNetCalculator
+    import torch  # noqa: PLC0415 - only when really run
+    from chgnet.model import CHGNet, CHGNetCalculator  # noqa: PLC0415
 
     torch.set_num_threads(1)
     model = CHGNet.load(use_device="cpu", verbose=False)

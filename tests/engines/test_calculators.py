@@ -5,6 +5,7 @@ import pytest
 from ase.build import bulk
 from ase.calculators.emt import EMT
 
+from dualion.engines import calculators
 from dualion.engines.calculators import build_source
 from dualion.engines.registry import EngineChoice, EngineEntry
 from dualion.errors import EngineError, InputError
@@ -41,6 +42,15 @@ def test_a_calculator_that_cannot_be_built_names_the_engine():
         build_source(EngineChoice(name="odd", entry=entry))
 
 
+def test_memory_that_runs_out_is_no_property_of_the_structure():
+    class Hungry(EMT):
+        def calculate(self, *_arguments, **_options):
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        calculators._Source("x", Hungry())(*arrays(bulk("Cu")), stress=False)
+
+
 @pytest.mark.mlip
 def test_a_gpu_that_is_not_there_is_refused():
     import torch
@@ -54,8 +64,6 @@ def test_a_gpu_that_is_not_there_is_refused():
 @pytest.mark.mlip
 @pytest.mark.parametrize("value", ["none", "0", "-2"])
 def test_a_senseless_number_of_threads_is_refused(value, monkeypatch):
-    from dualion.engines import calculators
-
     monkeypatch.setenv("DUALION_THREADS", value)
     calculators._calculator.cache_clear()
     with pytest.raises(InputError, match="DUALION_THREADS"):
@@ -65,8 +73,6 @@ def test_a_senseless_number_of_threads_is_refused(value, monkeypatch):
 @pytest.mark.mlip
 def test_the_lean_chgnet_gives_the_numbers_of_chgnets_own_calculator(capsys):
     from chgnet.model import CHGNetCalculator
-
-    from dualion.engines import calculators
 
     calculators._calculator.cache_clear()
     source = build_source(EngineChoice(name="chgnet", device="cpu"))

@@ -14,6 +14,7 @@ from dualion.engines.registry import (
     EngineChoice,
     EngineEntry,
     all_entries,
+    entry_of,
     find_entry,
     get_engine,
     list_engines,
@@ -95,6 +96,13 @@ def test_entries_of_a_user_file_come_last_and_win(own_file):
     own_file("- {name: emt, calculator: 'ase.calculators.lj:LennardJones', package: ase}")
     assert find_entry("emt").calculator.endswith("LennardJones")
     assert sum(entry.name == "emt" for entry in all_entries()) == 1
+
+
+def test_a_job_of_a_built_in_engine_means_that_engine_on_every_worker(own_file):
+    choice = get_engine("emt").choice
+    own_file("- {name: emt, calculator: 'ase.calculators.lj:LennardJones', package: ase}")
+    assert entry_of(choice).calculator.endswith("EMT")
+    assert entry_of(get_engine("emt").choice).calculator.endswith("LennardJones")
 
 
 def test_an_engine_of_a_user_file_travels_inside_its_jobs(own_file, monkeypatch):

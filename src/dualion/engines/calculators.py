@@ -132,6 +132,8 @@ class _Source:
                 forces = np.array(atoms.get_forces(), dtype=float)
                 energy = float(atoms.get_potential_energy())
             except _REFUSALS as error:
+                if "out of memory" in str(error).lower():
+                    raise  # of the machine, not of the structure: another try may succeed
                 raise EngineError(
                     f"{type(error).__name__}: {error}",
                     where=f"engine '{self._engine}' on {atoms.get_chemical_formula()}",

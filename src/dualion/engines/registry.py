@@ -225,8 +225,19 @@ def find_entry(name: str) -> EngineEntry:
 
 
 def entry_of(choice: EngineChoice) -> EngineEntry:
-    """Return the entry that a job's choice stands for."""
-    return choice.entry if choice.entry is not None else find_entry(choice.name)
+    """Return the entry that a job's choice stands for.
+
+    A choice without an entry means the built-in engine, whatever this worker's own file says.
+
+    Raises
+    ------
+    InputError
+        No engine has this name.
+    """
+    if choice.entry is not None:
+        return choice.entry
+    built_in = {entry.name: entry for entry in BUILT_IN}
+    return built_in.get(choice.name) or find_entry(choice.name)
 
 
 def list_engines() -> tuple[EngineInfo, ...]:

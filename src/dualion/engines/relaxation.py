@@ -24,7 +24,7 @@ _PATIENCE = 30
 """Steps without a lower energy or force after which L-BFGS gives way to FIRE."""
 _RISE = 1.0
 """Energy in eV above the lowest one seen beyond which L-BFGS has diverged."""
-_VOLUME_CHANGE = 0.5
+_VOLUME_FACTOR = 2.5  # Li exchanged for K swells a close-packed host by up to 1.8
 _CLASH = 0.5
 
 
@@ -174,9 +174,9 @@ class _Run:
         """Raise when the model sends the structure where no model can be right."""
         from ase.neighborlist import neighbor_list
 
-        change = self.atoms.get_volume() / self.geometry.volume - 1.0
-        if abs(change) > _VOLUME_CHANGE:
-            raise EngineError(f"the relaxation changed the volume by {change:+.0%}")
+        factor = self.atoms.get_volume() / self.geometry.volume
+        if not 1.0 / _VOLUME_FACTOR < factor < _VOLUME_FACTOR:
+            raise EngineError(f"the relaxation changed the volume by {factor - 1.0:+.0%}")
         close = neighbor_list("ijd", self.atoms, _CLASH)
         if len(close[2]):
             nearest = int(np.argmin(close[2]))
