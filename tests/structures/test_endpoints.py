@@ -132,9 +132,7 @@ def test_a_long_hop_is_never_wrapped(seed, cells):
     geometry = host(seed)
     hop = vacancy_hop(geometry, 0, 2, cells)
     ends = build_endpoints(geometry, hop, "Li", PURE)
-    np.testing.assert_allclose(
-        np.subtract(ends.mover_to, ends.mover_from), hop.vector, atol=1e-9
-    )
+    np.testing.assert_allclose(np.subtract(ends.mover_to, ends.mover_from), hop.vector, atol=1e-9)
     np.testing.assert_allclose(ends.mover_from, hop.initial_position)
 
 

@@ -8,7 +8,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 from scipy.spatial.transform import Rotation
@@ -243,7 +243,7 @@ def test_a_screw_axis_alone_makes_hops_that_are_not_their_own_mirror():
         ],
     )
     found = network(parent, "Li", 3.2)
-    assert summary(found) == [(found.classes[0].length.__round__(3), 2, (1, 1), False)]
+    assert summary(found) == [(round(found.classes[0].length, 3), 2, (1, 1), False)]
     assert found.dimensionality == 1
 
 
@@ -270,7 +270,7 @@ def brute_force(parent, sites, cutoff):
     cell, places = parent.cell, np.array([site.fractional for site in sites]) @ parent.cell
     held = {site.atom for site in sites}
     rest = np.array([parent.xyz[k] for k in range(len(parent)) if k not in held]).reshape(-1, 3)
-    steps = np.array(list(product(range(-5, 6), repeat=3)))
+    steps = np.array(list(product(range(-3, 4), repeat=3)))
     shifts = steps @ cell
     hops = set()
     all_sites = (places[None] + shifts[:, None]).reshape(-1, 3)
@@ -306,7 +306,7 @@ def both_ways(member):
 @st.composite
 def crystals(draw):
     """A crystal of a random space group with Li and O on general or special places."""
-    number = draw(st.sampled_from([1, 2, 4, 14, 19, 62, 92, 148, 160, 176, 198, 205, 216]))
+    number = draw(st.sampled_from([1, 2, 4, 5, 14, 19, 31, 62, 92, 176, 198]))
     a, b, c = (draw(st.floats(4.5, 7.0)) for _ in range(3))
     if number >= 195:
         lattice = Lattice.cubic(a + 1)
@@ -320,24 +320,18 @@ def crystals(draw):
         lattice = Lattice.monoclinic(a, b, c, draw(st.floats(92, 110)))
     else:
         lattice = Lattice.from_parameters(a, b, c, 85, 95, 104)
-    part = st.sampled_from([0.0, 0.25, 0.5, 0.07, 0.13, 0.31, 0.42])
+    part = st.sampled_from([0.0, 0.25, 0.5, 0.12, 0.14, 0.36, 0.6])
     li, o = ([draw(part) for _ in range(3)] for _ in range(2))
     structure = Structure.from_spacegroup(number, lattice, ["Li", "O"], [li, o])
-    structure = structure.get_primitive_structure()
     distances = structure.distance_matrix + 10 * np.eye(len(structure))
-    if distances.min() < 1.0 or len(structure) > 40 or "Li" not in structure.symbol_set:
-        return ZINCBLENDE
+    assume(distances.min() > 1.0 and len(structure) <= 40 and "Li" in structure.symbol_set)
     return Geometry.from_structure(structure)
 
 
-def ion_of(parent):
-    return "Li" if "Li" in parent.species else "Cu"
-
-
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(crystals())
 def test_the_operations_make_every_hop_there_is_and_none_twice(parent):
-    ion, cutoff = ion_of(parent), 4.3
+    ion, cutoff = "Li", 4.3
     sites = working_sites(parent, ion)
     wanted = brute_force(parent, sites, cutoff)
     if not wanted:
@@ -364,7 +358,6 @@ def test_the_operations_make_every_hop_there_is_and_none_twice(parent):
             home = ends[0] - there
             assert np.linalg.norm((home - np.rint(home)) @ parent.cell) < 0.02
             assert np.linalg.norm((ends[1] - ends[0] - vector) @ parent.cell) < 0.02
-    # A hop from a site to its own image is its own turned-round copy in another cell.
     assert set(seen) == wanted
     assert max(seen.values()) == 1
     by_site = Counter(site.orbit for site in sites)
@@ -374,7 +367,7 @@ def test_the_operations_make_every_hop_there_is_and_none_twice(parent):
             assert count * by_site[orbit] == ways * each.multiplicity
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(crystals(), st.integers(0, 2**31), st.lists(st.integers(-1, 1), min_size=3, max_size=3))
 def test_turning_shifting_renumbering_and_other_axes_change_no_count(parent, seed, shear):
     rng = np.random.default_rng(seed)
@@ -390,7 +383,7 @@ def test_turning_shifting_renumbering_and_other_axes_change_no_count(parent, see
         species=tuple(parent.species[k] for k in order),
         positions=as_vectors((parent.xyz[order] + shift) @ turn),
     )
-    ion = ion_of(parent)
+    ion = "Li"
     try:
         first = network(parent, ion, 4.3)
     except InputError:
@@ -468,9 +461,7 @@ def test_an_ion_that_is_not_there_is_answered_with_those_that_are():
 def test_sites_that_are_no_complete_orbit_are_refused():
     sites = working_sites(ARGYRODITE, "Li")[:4]
     with pytest.raises(StructureError, match="give all sites of an orbit"):
-        find_hops(
-            ARGYRODITE, sites, mechanism=Mechanism.VACANCY, ion="Li", max_length=4.0
-        )
+        find_hops(ARGYRODITE, sites, mechanism=Mechanism.VACANCY, ion="Li", max_length=4.0)
 
 
 def test_a_parent_of_2000_atoms_takes_seconds():

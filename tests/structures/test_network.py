@@ -53,9 +53,7 @@ def spanning_tree_rank(sites, edges):
                     if a == here and b not in offset:
                         offset[b] = offset[here] + sign * np.array(image)
                         queue.append(b)
-        cycles = [
-            offset[i] + np.array(image) - offset[j] for i, j, image in edges if i in offset
-        ]
+        cycles = [offset[i] + np.array(image) - offset[j] for i, j, image in edges if i in offset]
         if cycles:
             best = max(best, int(np.linalg.matrix_rank(np.array(cycles))))
     return best

@@ -45,9 +45,9 @@ def sublattices(index: int):
                 yield np.array([[a, 0, 0], [p, b, 0], [q, r, c]])
 
 
-cells = arrays(
-    float, (3, 3), elements=st.floats(-1.5, 1.5).map(lambda value: round(value, 3))
-).map(lambda noise: np.eye(3) * 3.5 + noise)
+cells = arrays(float, (3, 3), elements=st.floats(-1.5, 1.5).map(lambda value: round(value, 3))).map(
+    lambda noise: np.eye(3) * 3.5 + noise
+)
 
 
 @settings(max_examples=25, deadline=None)

@@ -90,7 +90,8 @@ def find_voids(
     around = Surroundings(parent.cell, parent.xyz)
     orbits = _orbits(parent, symmetry, around, limits, merge=merge)
     if not orbits:
-        wanted = "0.75 of the ionic radii" if min_clearance is None else f"{min_clearance:g} Å"
+        radii = f"{RADIUS_SHARE:g} of the sum of ionic radii"
+        wanted = radii if min_clearance is None else f"{min_clearance:g} Å"
         raise InputError(
             f"no void for {ion} keeps {wanted} from every ion",
             where=f"voids of {parent.formula}",
