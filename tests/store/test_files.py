@@ -339,3 +339,30 @@ def test_counting_reads_an_index_only(tmp_path, question):
     with SQLiteBarrierStore(tmp_path / "x.sqlite") as store:
         plan = store.database.rows(f"EXPLAIN QUERY PLAN {question}")
     assert "USING COVERING INDEX" in str(plan[0][3])
+
+
+def test_whoever_makes_the_file_second_uses_that_of_the_first(tmp_path, make_record, monkeypatch):
+    path, link = tmp_path / "b.sqlite", os.link
+
+    def link_late(source, target):
+        monkeypatch.setattr(os, "link", link)
+        with SQLiteBarrierStore(path) as first:
+            first.add(make_record(record_id="first"))
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", link_late)
+    with SQLiteBarrierStore(path) as second:
+        assert second.ids() == ("first",)
+    assert [file.name for file in tmp_path.iterdir()] == ["b.sqlite"]
+
+
+def test_a_disk_without_hard_links_will_do(tmp_path, make_record, monkeypatch):
+    def no_links(source, target):
+        raise PermissionError(1, "Operation not permitted", source, None, target)
+
+    monkeypatch.setattr(os, "link", no_links)
+    with SQLiteBarrierStore(tmp_path / "b.sqlite") as store:
+        assert store.add(make_record())
+        store.backup(tmp_path / "copy.sqlite")
+    with open_store(tmp_path / "copy.sqlite", read_only=True) as copy:
+        assert copy.count() == 1
