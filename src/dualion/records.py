@@ -471,6 +471,7 @@ class LevelOfTheory(Record):
 class HostState(Record):
     """The relaxed host that hops were cut from, and whether it is a minimum."""
 
+    parent: Geometry = Field(description="The relaxed primitive cell, symmetry kept.")
     supercell: Supercell = Field(description="Geometry: the host as used, site order kept.")
     energy: float = Field(description="Of the supercell used, in eV.")
     symmetric_energy: float = Field(description="Of the symmetric supercell, in eV.")

@@ -78,6 +78,7 @@ def pair(make_record):
 @pytest.fixture
 def host(make_record):
     return HostState(
+        parent=make_record().images.geometry(0),
         supercell=Supercell(
             matrix=UNIT,
             geometry=make_record().images.geometry(0),

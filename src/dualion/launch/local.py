@@ -27,7 +27,7 @@ from jobflow.core.reference import OutputReference, find_and_resolve_references
 
 from dualion.engines.fingerprint import stamp_of
 from dualion.engines.registry import EngineChoice
-from dualion.errors import DualionError, RunError
+from dualion.errors import DualionError, RunError, StoreError
 from dualion.launch.pool import Pool, Worker
 from dualion.launch.task import (
     bound_arguments,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from jobflow.core.job import Job
 
-    from dualion.store.ledger import Ledger
+    from dualion.store.ledger import Ledger, LedgerEntry
 
 WORKER_KINDS = frozenset({"relax", "band", "path"})
 """Kinds of jobs that run in workers and whose outputs go to the ledger."""
@@ -280,7 +280,7 @@ class LocalRunner:
         if node.key in self._tasks:  # two jobs, one identity: computed once
             self._tasks[node.key].append(node)
             return True
-        entry = self.ledger.get(node.key)
+        entry = self._entry(node.key)
         if entry is not None:
             self.state.reused += 1
             self.state.reused_calls += entry.force_calls
@@ -304,6 +304,14 @@ class LocalRunner:
             },
         )
         return True
+
+    def _entry(self, key: str) -> LedgerEntry | None:
+        try:
+            return self.ledger.get(key)
+        except StoreError as error:  # a damaged entry costs a computation, not the run
+            log.warning("%s: computed again", error)
+            self.ledger.delete(key)
+            return None
 
     def _run_here(self, node: Node, function: Callable[..., Any]) -> None:
         job = node.job

@@ -45,8 +45,10 @@ def write_outcome(run: Run) -> tuple[Path, ...]:
         pair=campaign.pair,
         host_states=tuple(run.state.hosts),
     )
-    profiles = plot_profiles(run.state.records, run.folder / "profiles.png")
+    profiles = plot_profiles(run.state.records, run.folder / "profiles.png", pair=campaign.pair)
     rows = compare(run.state.records, pair=campaign.pair).as_rows()
+    if not rows:
+        return report, profiles
     table = run.folder / "barriers.csv"
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")

@@ -128,6 +128,7 @@ def judge_host(
         ),
     )
     return HostState(
+        parent=relaxed.geometry,
         supercell=supercell.model_copy(update={"geometry": host}),
         energy=shaken.energy if broken else symmetric,
         symmetric_energy=symmetric,

@@ -65,17 +65,12 @@ def hops_job(
     campaign: Campaign,
     framework: Framework,
     host: HostState,
-    relaxed: Relaxed,
     full_host: HostState | None = None,
 ) -> Response:  # type: ignore[type-arg]
     """Replace itself by the hops of the host: end points, paths, bands, records."""
     from dualion.workflows.pair import hops_flow
 
-    return Response(
-        replace=hops_flow(
-            campaign, framework, host=host, parent=relaxed.geometry, full_host=full_host
-        )
-    )
+    return Response(replace=hops_flow(campaign, framework, host=host, full_host=full_host))
 
 
 @job(output_schema=Path)

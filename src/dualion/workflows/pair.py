@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 from jobflow.core.flow import Flow
 
 from dualion.engines.registry import get_engine
 from dualion.errors import CampaignError
-from dualion.records import Arrangement, Geometry, Mechanism
+from dualion.records import Arrangement, Geometry, Mechanism, as_vectors
 from dualion.structures.doping import arrangements, doped_geometry
 from dualion.structures.endpoints import build_endpoints
 from dualion.structures.hops import find_hops, place_hops, working_sites
@@ -55,12 +56,12 @@ def pair_flow(campaign: Campaign, framework: Framework, engine: Engine) -> Flow:
     host = host_jobs(framework, engine, campaign)
     jobs = list(host.jobs)
     if any(doping.kind != "full" for doping in campaign.doping):
-        expand = hops_job(campaign, framework, host.host, host.relaxed)
+        expand = hops_job(campaign, framework, host.host)
         expand.name = "find the hops"
         jobs.append(expand)
     if any(doping.kind == "full" for doping in campaign.doping):
         other = host_jobs(exchanged(framework, second), engine, campaign, like=host.supercell)
-        expand = hops_job(campaign, framework, host.host, host.relaxed, other.host)
+        expand = hops_job(campaign, framework, host.host, other.host)
         expand.name = f"find the hops of the {second} host"
         jobs += [*other.jobs, expand]
     return Flow([*jobs], name=campaign.name)
@@ -152,12 +153,44 @@ def network_of(campaign: Campaign, parent: Geometry, ion: str) -> HopNetwork:
     )
 
 
+def transferred(network: HopNetwork, parent: Geometry) -> HopNetwork:
+    """Carry a network over to a parent with the same sites in the same order.
+
+    Parameters
+    ----------
+    network
+        Found on one parent.
+    parent
+        The other one: exchanged ions, its own lattice and its own relaxed sites.
+
+    Returns
+    -------
+    HopNetwork
+        The same classes under the same ids, so that barriers pair up, with lengths in Å on the
+        other parent.
+    """
+    fractional = parent.fractional
+    sites = tuple(
+        site
+        if site.atom is None
+        else site.model_copy(update={"fractional": as_vectors(fractional[[site.atom]])[0]})
+        for site in network.sites
+    )
+    places = np.array([site.fractional for site in sites])
+    classes = []
+    for each in network.classes:
+        first = each.members[0]
+        step = places[first.final] + np.array(first.image) - places[first.initial]
+        length = float(np.linalg.norm(step @ parent.cell))
+        classes.append(each.model_copy(update={"length": length}))
+    return network.model_copy(update={"parent": parent, "sites": sites, "classes": tuple(classes)})
+
+
 def hops_flow(
     campaign: Campaign,
     framework: Framework,
     *,
     host: HostState,
-    parent: Geometry,
     full_host: HostState | None = None,
 ) -> Flow:
     """Build end points, paths, bands and records of every hop of a judged host.
@@ -167,9 +200,7 @@ def hops_flow(
     campaign, framework
         What is asked.
     host
-        The host of the first ion.
-    parent
-        Its relaxed primitive cell, on which hops are enumerated.
+        The host of the first ion; hops are enumerated on its relaxed primitive cell.
     full_host
         The host with all working ions exchanged: then only the second ion in it is asked for,
         on the hops of the first host.
@@ -181,9 +212,10 @@ def hops_flow(
     """
     engine = get_engine(campaign.engine, device=campaign.device, trust_model=campaign.trust_model)
     cell = (full_host or host).supercell
-    hops = place_hops(
-        network_of(campaign, parent, framework.working_ion), cell, members=campaign.hops.members
-    )
+    network = network_of(campaign, host.parent, framework.working_ion)
+    if full_host is not None:
+        network = transferred(network, full_host.parent)
+    hops = place_hops(network, cell, members=campaign.hops.members)
     bench = Bench(campaign, framework, engine)
     first, second = campaign.pair
     if full_host is not None:

@@ -97,7 +97,6 @@ class Question(Record):
                 self.hop.class_id,
                 self.hop.member,
                 self.hop.orbits,
-                round(self.hop.length, 1),
                 self.theory(stamp).fingerprint,
             ],
             length=24,

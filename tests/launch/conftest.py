@@ -1,0 +1,136 @@
+"""A counting engine: EMT that writes one line for every configuration it computes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from pymatgen.core import Lattice, Structure
+
+CALCULATOR = """\
+import hashlib, os, time
+from ase.calculators.calculator import Calculator
+from ase.calculators.emt import EMT
+
+class CountingEMT(Calculator):
+    # A fresh EMT each time: its neighbour list remembers earlier calls in the last bits.
+    implemented_properties = EMT.implemented_properties
+
+    def __init__(self, pause=0.0):
+        super().__init__()
+        self.pause = pause
+
+    def calculate(self, atoms=None, properties=None, system_changes=None):
+        key = hashlib.sha256(atoms.positions.tobytes() + atoms.cell.array.tobytes()).hexdigest()
+        log = os.open(os.environ["COUNTING_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.write(log, (key + "\\n").encode())
+        os.close(log)
+        time.sleep(self.pause)
+        if os.environ.get("COUNTING_CRASH"):
+            os.abort()
+        super().calculate(atoms, properties, system_changes)
+        fresh = EMT()
+        fresh.calculate(atoms.copy(), properties, system_changes)
+        self.results = fresh.results
+"""
+
+CAMPAIGN = """
+name: {name}
+framework: cu.cif
+pair: [Cu, Ag]
+engine: counting-emt
+doping: [pure, dilute]
+cell: {{min_image_distance: 7.0}}
+path: {{images: 3}}
+"""
+
+
+@dataclass
+class Bench:
+    """A folder with a campaign, a counting engine, and a way to start `dualion run`."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def campaign(self, name: str = "metal", text: str = CAMPAIGN) -> Path:
+        file = self.folder / f"{name}.yaml"
+        file.write_text(text.format(name=name))
+        return file
+
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "dualion.cli", *words]
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.command(*words),
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*words),
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+
+    def table(self, *words: str) -> list[dict[str, object]]:
+        done = self.run("run", *words, "--json")
+        assert done.returncode == 0, done.stderr
+        rows = json.loads(done.stdout)
+        assert isinstance(rows, list)
+        return rows
+
+    def calls(self) -> Counter[str]:
+        log = Path(self.environment["COUNTING_LOG"])
+        return Counter(log.read_text().split()) if log.exists() else Counter()
+
+
+def make_bench(folder: Path, *, pause: float = 0.0) -> Bench:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "counting_emt.py").write_text(CALCULATOR)
+    (folder / "engines.yaml").write_text(
+        "- name: counting-emt\n"
+        "  calculator: counting_emt:CountingEMT\n"
+        "  package: ase\n"
+        f"  kwargs: {{pause: {pause}}}\n"
+    )
+    Structure.from_spacegroup("Fm-3m", Lattice.cubic(3.6), ["Cu"], [[0, 0, 0]]).to(
+        str(folder / "cu.cif")
+    )
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("DUALION_")}
+    return Bench(
+        folder,
+        clean
+        | {
+            "DUALION_ENGINES": str(folder / "engines.yaml"),
+            "PYTHONPATH": str(folder),
+            "COUNTING_LOG": str(folder / "calls.txt"),
+        },
+    )
+
+
+@pytest.fixture
+def bench(tmp_path):
+    return make_bench(tmp_path / "bench")
+
+
+@pytest.fixture
+def bench_in(tmp_path):
+    def make(name: str, *, pause: float) -> Bench:
+        return make_bench(tmp_path / name, pause=pause)
+
+    return make
