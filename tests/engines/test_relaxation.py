@@ -98,6 +98,16 @@ def test_the_input_is_not_changed():
     assert start == before
 
 
+def test_a_cell_relaxation_of_a_low_symmetry_cell_warns_of_nothing(recwarn):
+    atoms = bulk("Cu", cubic=True)
+    atoms.set_cell(
+        atoms.cell.array @ (np.eye(3) + 0.02 * np.arange(9).reshape(3, 3) / 9.0), scale_atoms=True
+    )
+    found = relax(Geometry.from_atoms(atoms), emt(), RelaxSettings(fmax=0.002), cell=True)
+    assert found.converged
+    assert [str(w.message) for w in recwarn] == []
+
+
 def test_too_few_steps_give_an_unconverged_result_within_the_budget():
     found = relax(rattled(), emt(), RelaxSettings(fmax=1e-4, steps=4))
     assert not found.converged

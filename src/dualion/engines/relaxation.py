@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -82,8 +83,11 @@ def relax(
     keep_symmetry
         Keep the space group of the input (found within 0.01 Å).
     """
-    runs = _Run(geometry, evaluate, settings, cell=cell, keep_symmetry=keep_symmetry)
-    return runs.result()
+    with warnings.catch_warnings():
+        # Frechet filter: scipy warns of an error of 1e-13 in the logarithm at every step.
+        warnings.filterwarnings("ignore", message="logm result may be inaccurate")
+        run = _Run(geometry, evaluate, settings, cell=cell, keep_symmetry=keep_symmetry)
+        return run.result()
 
 
 class _Run:
