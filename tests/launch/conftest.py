@@ -15,7 +15,7 @@ from pymatgen.core import Lattice, Structure
 
 CALCULATOR = """\
 import hashlib, os, time
-from ase.calculators.calculator import Calculator
+from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.emt import EMT
 
 class CountingEMT(Calculator):
@@ -36,7 +36,7 @@ class CountingEMT(Calculator):
             os.abort()
         super().calculate(atoms, properties, system_changes)
         fresh = EMT()
-        fresh.calculate(atoms.copy(), properties, system_changes)
+        fresh.calculate(atoms.copy(), properties, all_changes)
         self.results = fresh.results
 """
 

@@ -21,7 +21,7 @@ working_ion: {first}
 pair: [{first}, {second}]
 engine: emt
 doping: {doping}
-cell: {{min_image_distance: 7.0}}
+cell: {{min_image_distance: {reach}}}
 host: {{relax: {{fmax: 0.002}}}}
 relax: {{fmax: 0.005}}
 band: {{fmax: 0.01, fmax_flanks: 0.03}}
@@ -30,13 +30,20 @@ mechanism: {mechanism}
 """
 
 
-def records_of(folder, atoms, *, doping="[pure]", mechanism="vacancy", pair=("Cu", "Ag")):
+def records_of(
+    folder, atoms, *, doping="[pure]", mechanism="vacancy", pair=("Cu", "Ag"), reach=7.0
+):
     folder.mkdir(parents=True, exist_ok=True)
     write(folder / "host.extxyz", atoms)
     file = folder / "campaign.yaml"
     file.write_text(
         CAMPAIGN.format(
-            file="host.extxyz", doping=doping, mechanism=mechanism, first=pair[0], second=pair[1]
+            file="host.extxyz",
+            doping=doping,
+            mechanism=mechanism,
+            first=pair[0],
+            second=pair[1],
+            reach=reach,
         )
     )
     ready = prepare(file)
@@ -138,7 +145,10 @@ def test_every_kind_of_doping_gives_its_records(tmp_path):
     # Silver's EMT lattice is 4.06 Å, copper's 3.59 Å.
     assert full.response.volume_change == pytest.approx((4.06 / 3.59) ** 3 - 1, abs=0.03)
     # Silver in exchanged copper must be what silver gives as a host of its own.
-    silver = records_of(tmp_path / "silver", bulk("Ag", "fcc", a=4.06), pair=("Ag", "Cu"))
+    silver = records_of(
+        tmp_path / "silver", bulk("Ag", "fcc", a=4.06), pair=("Ag", "Cu"), reach=7.9
+    )
+    assert silver[0].formula == full.formula
     assert full.forward == pytest.approx(silver[0].forward, abs=0.002)
 
 

@@ -86,24 +86,26 @@ def _say_plan(prepared: Prepared, messages: Console) -> None:
 
 def _report(done: Run, messages: Console, *, as_json: bool, quiet: bool) -> None:
     from dualion.analysis.compare import compare
+    from dualion.cli.compare import print_comparison
     from dualion.launch.outcome import write_outcome
     from dualion.launch.progress import duration
 
     state = done.state
-    comparison = compare(state.records, pair=done.prepared.campaign.pair)
     files = write_outcome(done)
-    if as_json:
-        print_json(comparison.as_rows())
-    else:
-        from dualion.cli.compare import print_comparison
-
-        print_comparison(comparison)
-    if quiet:
-        return
+    if state.records:
+        comparison = compare(state.records, pair=done.prepared.campaign.pair)
+        if as_json:
+            print_json(comparison.as_rows())
+        else:
+            print_comparison(comparison)
+    elif as_json:
+        print_json([])
     for name, reason in state.failed.items():
         messages.print(f"failed: {name}: {reason}", markup=False, soft_wrap=True)
     if state.skipped:
         messages.print(f"not run because of that: {len(state.skipped)} jobs", markup=False)
+    if quiet:
+        return
     reused = f" ({state.reused_calls} more reused)" if state.reused else ""
     messages.print(
         f"{len(state.records)} records, {state.force_calls} force calls{reused},"
