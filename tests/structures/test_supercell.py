@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import permutations, product
 
 import numpy as np
 import pytest
@@ -87,6 +87,41 @@ def test_of_equally_small_cells_the_most_cubic_is_taken():
     # cell of the same volume would do for the distance too.
     found = build_supercell(crystal(np.diag([5.0, 5.0, 10.0])), CellSettings())
     assert found.matrix == ((2, 0, 0), (0, 2, 0), (0, 0, 1))
+
+
+@pytest.mark.parametrize(
+    ("cell", "distance"),
+    [
+        (np.eye(3) * 3.0, 5.5),  # 25 sublattices of 8 cells, one of them the cube
+        (np.diag([3.0, 3.0, 4.0]), 4.5),
+        (np.diag([4.0, 4.0, 3.0]), 9.25),  # equally cubic ones that keep 2 and 4 operations
+        (FCC * 5.0, 9.5),  # equally cubic ones that keep 12 and 48
+    ],
+)
+def test_ties_go_to_the_most_cubic_cell_and_then_to_the_most_symmetric(cell, distance):
+    # All sublattices of the index that was chosen are compared; operations are those signed
+    # permutations of the axes that map the parent's lattice onto itself.
+    turns = [
+        cell @ np.diag(signs) @ np.eye(3)[list(order)] @ np.linalg.inv(cell)
+        for order in permutations(range(3))
+        for signs in product((1, -1), repeat=3)
+    ]
+    turns = [turn for turn in turns if np.allclose(turn, np.rint(turn))]
+
+    def rank(rows):
+        reduced, _ = minkowski_reduce(rows @ cell)
+        turned = [rows @ turn @ np.linalg.inv(rows) for turn in turns]
+        kept = sum(np.allclose(t, np.rint(t), atol=1e-6) for t in turned)
+        return round(float((reduced**2).sum()), 4), -kept
+
+    found = build_supercell(crystal(cell), CellSettings(min_image_distance=distance))
+    matrix = np.array(found.matrix)
+    rivals = [
+        rows
+        for rows in sublattices(round(np.linalg.det(matrix)))
+        if shortest_vector(rows @ cell) >= distance - 1e-4
+    ]
+    assert rank(matrix) == min(rank(rows) for rows in rivals)
 
 
 def test_too_large_a_cell_says_how_many_atoms_would_do_and_they_do():

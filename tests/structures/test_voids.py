@@ -92,6 +92,20 @@ def test_zincblende_has_the_other_tetrahedra_and_the_octahedra():
     assert places(voids) == {tuple(p) for s in (0.5, 0.75) for p in shifted(FACES, s)}
 
 
+def test_the_split_vertices_of_a_stretched_octahedron_are_one_void_at_its_centre():
+    # Stretched along c, an octahedron of fcc has its two nearest ions missing from the sphere
+    # around its centre: the vertices move off the centre, and are put back on it.
+    x, y, z = as_vectors(3.61 * np.diag([1.0, 1.0, 1.04]))
+    stretched = Geometry(
+        lattice=(x, y, z),
+        species=("Cu",) * 4,
+        positions=as_vectors(np.array(FACES) @ np.array([x, y, z])),
+    )
+    octahedra = {tuple(p) for p in shifted(FACES, 0.5)}
+    assert octahedra < places(find_voids(stretched, "Cu"))
+    assert len(find_voids(stretched, "Cu")) == 12
+
+
 def test_a_primitive_cell_has_a_quarter_of_the_fcc_voids_and_the_same_labels():
     a, b, c = as_vectors(3.61 * np.array([[0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]]))
     primitive = Geometry(lattice=(a, b, c), species=("Cu",), positions=((0.0, 0.0, 0.0),))
