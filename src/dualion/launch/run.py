@@ -216,9 +216,17 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
+class _QuietHandler(logging.FileHandler):
+    """A log file whose own troubles (a full disk) are not printed over the run's message."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Drop the line."""
+        del record
+
+
 @contextlib.contextmanager
 def _logging(file: Path) -> Iterator[None]:
-    handler = logging.FileHandler(file, encoding="utf-8")
+    handler = _QuietHandler(file, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)

@@ -64,7 +64,8 @@ def run_task(task: dict[str, Any], send: Any) -> None:  # noqa: ANN401 - a calla
     except DualionError as error:
         answer |= {"event": "failed", "error": str(error), "exit_code": error.exit_code}
     except Exception as error:  # noqa: BLE001 - a bug in one hop must not lose the others
-        traceback.print_exc()
+        with suppress(OSError):  # the log's disk may be full
+            traceback.print_exc()
         answer |= {"event": "failed", "error": f"{type(error).__name__}: {error}"}
     answer["seconds"] = time.monotonic() - began
     send(answer)
