@@ -122,7 +122,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 def _unique_mapping(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: set[str] = set()
     for key, _ in node.value:
-        if key.value in seen:
+        if str(key.value) in seen:
             raise yaml.constructor.ConstructorError(
                 None, None, f"key {key.value!r} is given twice", key.start_mark
             )
