@@ -9,7 +9,6 @@ from pymatgen.core import Composition, Lattice, Structure
 from dualion.structures.charges import guess_charges
 from dualion.structures.check import check_structure
 
-
 FCC = np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
 BCC = np.array([[0, 0, 0], [0.5, 0.5, 0.5]])
 

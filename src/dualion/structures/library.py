@@ -109,7 +109,7 @@ class Library:
         )
         formula = framework.parent.structure().composition.reduced_formula
         for field, claimed, found in (
-            ("formula", entry.formula, formula),
+            ("formula", _reduced(entry), formula),
             ("space_group", entry.space_group, framework.space_group),
         ):
             if claimed and claimed != found:
@@ -331,6 +331,16 @@ def resolve_framework(
         where=where if names else "",
         remedy=_closest(name_or_file, names) if names else "give the path of a structure file",
     )
+
+
+def _reduced(entry: CatalogueEntry) -> str:
+    """Write an entry's formula the way pymatgen writes it, so that Na3OCl is Na3ClO."""
+    from pymatgen.core import Composition
+
+    try:
+        return str(Composition(entry.formula).reduced_formula) if entry.formula else ""
+    except ValueError:
+        return entry.formula  # no formula at all: the comparison says so
 
 
 def _closest(name: str, names: Iterable[str]) -> str:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     Labels = NDArray[np.int16]
 
+MAX_MOVES = 500
+"""No more exchanges than this are looked at before the best of them is made."""
+
 MAX_MULTIPLE = 8
 """No cell of more primitive cells than this is tried to make the counts whole."""
 
@@ -116,7 +119,9 @@ def order(
     found, tried, overlapping = _search(lattice, energies, max_tries, np.random.default_rng(seed))
     if not len(found):
         raise StructureError(
-            f"atoms overlap in every one of {tried} arrangements tried",
+            f"atoms overlap in every one of {tried} arrangements"
+            if tried
+            else f"no arrangement without overlapping atoms found in {max_tries} draws",
             where=lattice.formula,
             remedy="check the occupancies of sites that lie close together, or give a smaller "
             "minimum distance",
@@ -229,10 +234,9 @@ def _sample(
         energy = float(energies(lattice, labels[None])[0])
         seen.setdefault(labels.tobytes(), labels)
         while len(seen) < max_tries:
-            moves = lattice.exchanges(labels)
+            moves = lattice.exchanges(labels, min(MAX_MOVES, max_tries - len(seen)), rng)
             if not len(moves):
                 break
-            moves = moves[: max_tries - len(seen)]
             values = energies(lattice, moves)
             for move in moves:
                 seen.setdefault(move.tobytes(), move)

@@ -301,15 +301,19 @@ class Sublattice:
             labels[k] = options[pick] + 1
         return np.array(labels, dtype=np.int16) - np.int16(1)
 
-    def exchanges(self, labels: NDArray[np.int16]) -> NDArray[np.int16]:
-        """All arrangements one exchange of two unlike occupants of a group away."""
+    def exchanges(
+        self, labels: NDArray[np.int16], limit: int, rng: np.random.Generator
+    ) -> NDArray[np.int16]:
+        """Arrangements one exchange of two unlike occupants of a group away, at most ``limit``."""
         group = np.array(self.group)
         i, j = np.triu_indices(len(labels), 1)
-        keep = (group[i] == group[j]) & (labels[i] != labels[j])
-        moves = np.tile(labels, (int(keep.sum()), 1))
-        rows = np.arange(len(moves))
-        moves[rows, i[keep]], moves[rows, j[keep]] = labels[j[keep]], labels[i[keep]]
-        return moves[[self.allowed(move) for move in moves]] if len(moves) else moves
+        unlike = np.flatnonzero((group[i] == group[j]) & (labels[i] != labels[j]))
+        pick = rng.permutation(unlike)[:limit]
+        moves = np.tile(labels, (len(pick), 1))
+        rows = np.arange(len(pick))
+        moves[rows, i[pick]], moves[rows, j[pick]] = labels[j[pick]], labels[i[pick]]
+        keep = np.array([self.allowed(move) for move in moves], dtype=bool)
+        return np.asarray(moves[keep], dtype=np.int16)
 
     def geometry(self, labels: NDArray[np.int16]) -> Geometry:
         """Build the ordered cell, sites sorted by element."""
