@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pymatgen.core import Composition, Lattice, Structure
+from pymatgen.core import Composition, DummySpecies, Lattice, Structure
 
 from dualion.structures.charges import guess_charges
 from dualion.structures.check import check_structure
@@ -87,6 +87,26 @@ def test_a_cell_in_another_unit_is_an_error_that_names_the_unit(structure, facto
     problem = found(scaled(structure, factor), None)["unit"]
     assert problem.severity == "error"
     assert unit in problem.message
+
+
+@pytest.mark.parametrize("edge", [1e-9, 0.01, 0.5])
+def test_many_atoms_in_next_to_no_volume_are_refused_at_once(edge):
+    sites = np.random.default_rng(0).random((50, 3))
+    problems = check_structure(Structure(Lattice.cubic(edge), ["Li"] * 50, sites), "Li")
+    assert [p.code for p in problems if p.severity == "error"] == ["unit"]
+
+
+def test_what_is_no_element_is_named():
+    odd = Structure(Lattice.cubic(4), ["Li", DummySpecies("X")], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    (problem,) = check_structure(odd, "Li")
+    assert (problem.code, problem.severity) == ("unknown-element", "error")
+    assert "X" in problem.message
+
+
+def test_deuterium_counts_as_hydrogen():
+    sites = np.concatenate([FCC, (FCC + 0.5) % 1])
+    deuteride = Structure(Lattice.cubic(4.08), ["Li"] * 4 + ["D"] * 4, sites)
+    assert check_structure(deuteride, "Li") == ()
 
 
 @pytest.mark.parametrize("strain", [0.85, 0.9, 1.1, 1.2])

@@ -160,9 +160,20 @@ def test_an_ordered_structure_has_nothing_to_order():
         order(Structure(Lattice.cubic(3.8), ["Cu"] * 4, FCC))
 
 
+@pytest.mark.parametrize("edge", [1e-9, 0.5, 500.0])
+def test_a_cell_in_another_unit_is_refused_before_anything_is_tried(edge):
+    with pytest.raises(StructureError, match=r"give lengths in Å|check the lattice"):
+        order(Structure(Lattice.cubic(edge), [{"Cu": 0.5, "Au": 0.5}] * 4, FCC))
+
+
 def test_an_occupancy_that_fits_no_cell_names_the_nearest_that_do():
     with pytest.raises(StructureError, match=r"0\.441 .*keeping the formula neutral"):
         order(fcc_alloy(0.441), max_multiple=4)
+
+
+def test_a_trace_is_not_rounded_away():
+    with pytest.raises(StructureError, match=r"occupancy 0\.004 of Au"):
+        order(fcc_alloy(0.004))
 
 
 def test_a_rounded_third_counts_as_a_third():

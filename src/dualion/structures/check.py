@@ -36,11 +36,15 @@ CROWDED = 0.75
 STRETCHED = 1.55
 """If most nearest neighbours are farther apart than this, the lengths are in another unit."""
 
+DENSEST = 1.5
+"""No crystal has less volume per atom, in Å³ (diamond: 5.7)."""
+
 # What a length in Å becomes when it is written in another unit and read as Å.
 _UNITS = (
     ("they look like nm", 0.1),
     ("they look like bohr", 1.889726),
     ("they look like pm", 100.0),
+    ("they look like m", 1e-10),
     ("they look like Å taken for bohr", 0.529177),
 )
 
@@ -103,7 +107,7 @@ def check_structure(
     tuple of Problem
         Errors first. A problem that makes later checks meaningless ends the list.
     """
-    broken = _cell_problems(structure)
+    broken = _content_problems(structure) or _cell_problems(structure)
     if broken:
         return broken
     problems = list(_site_problems(structure, working_ion, where))
@@ -118,10 +122,26 @@ def check_structure(
     return tuple(sorted(problems, key=lambda p: p.severity != "error"))
 
 
-def _cell_problems(structure: Structure) -> tuple[Problem, ...]:
-    matrix = structure.lattice.matrix
+def _content_problems(structure: Structure) -> tuple[Problem, ...]:
+    from pymatgen.core import DummySpecies
+
     if len(structure) == 0:
         return (_error("empty", "no atoms", "sites", "give a structure file with sites"),)
+    dummies = [str(e) for e in structure.composition.elements if isinstance(e, DummySpecies)]
+    if dummies:
+        return (
+            _error(
+                "unknown-element",
+                f"{', '.join(dummies)} is no chemical element",
+                "sites",
+                "give each site the symbol of its element",
+            ),
+        )
+    return ()
+
+
+def _cell_problems(structure: Structure) -> tuple[Problem, ...]:
+    matrix = structure.lattice.matrix
     if not np.isfinite(matrix).all():
         return (
             _error("not-finite", "a lattice vector is not a number", "lattice", "mend the file"),
@@ -154,14 +174,7 @@ def _cell_problems(structure: Structure) -> tuple[Problem, ...]:
 
 
 def _site_problems(structure: Structure, working_ion: str | None, where: str) -> Iterable[Problem]:
-    from pymatgen.core import DummySpecies
-
     present = structure.composition.element_composition
-    dummies = [str(e) for e in present.elements if isinstance(e, DummySpecies)]
-    if dummies:
-        yield _error(
-            "unknown-element", f"{', '.join(dummies)} is no chemical element", "sites", "rename it"
-        )
     partial = [i for i, site in enumerate(structure) if not site.is_ordered]
     if partial:
         first = structure[partial[0]]
@@ -214,15 +227,15 @@ def _volume_problems(structure: Structure) -> list[Problem]:
         share = float(np.cbrt(per_atom / 16.0))
         tight, wide = 0.5, 2.0
     unit = next((text for text, factor in _UNITS if abs(np.log(share / factor)) < np.log(1.35)), "")
-    if unit and not tight <= share <= wide:
+    if per_atom < DENSEST or (unit and not tight <= share <= wide):
         size = "small" if share < 1 else "large"
         return [
             _error(
                 "unit",
                 f"lengths are {share:.2g} times what the elements ask for, {per_atom:.3g} Å³ per "
-                f"atom is too {size}; {unit}",
+                f"atom is too {size}" + (f"; {unit}" if unit else ""),
                 "lattice",
-                "give lengths in Å",
+                "give lengths in Å" if unit else "check the lattice and the number of sites",
             )
         ]
     if share > wide or per_atom > 150.0:

@@ -11,6 +11,7 @@ from pydantic import Field
 from dualion.errors import StructureError
 from dualion.records import Geometry, IntMatrix3, Record
 from dualion.structures.charges import guess_charges
+from dualion.structures.check import check_structure
 from dualion.structures.spacegroup import find_space_group
 from dualion.structures.sublattice import Sublattice, disordered_sites, integer_multiple
 from dualion.structures.symmetry import SYMPREC
@@ -103,14 +104,17 @@ def order(
     Raises
     ------
     StructureError
-        If nothing is disordered, no multiple gives whole numbers, or every arrangement has
-        atoms that overlap.
+        If the cell is unusable, nothing is disordered, no multiple gives whole numbers, or
+        every arrangement has atoms that overlap.
     """
     if structure.is_ordered:
         raise StructureError(
             f"every site is fully occupied ({structure.composition.formula})",
             remedy="there is nothing to order; add the file as it is",
         )
+    for problem in check_structure(structure, None):
+        if problem.severity == "error" and problem.code != "disorder":
+            raise StructureError(problem.message, where=problem.field, remedy=problem.remedy)
     primitive = _primitive(structure)
     groups = disordered_sites(primitive)
     multiple, matrix = integer_multiple(primitive, groups, max_multiple)

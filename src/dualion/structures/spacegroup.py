@@ -126,6 +126,7 @@ def primitive_standard(structure: Structure, symprec: float = SYMPREC) -> tuple[
 
 
 def _numbers(geometry: Geometry) -> list[int]:
-    from ase.data import atomic_numbers
+    from pymatgen.core import Element
 
-    return [int(atomic_numbers[symbol]) for symbol in geometry.species]
+    # pymatgen's elements include deuterium, which is hydrogen here.
+    return [int(Element(symbol).Z) for symbol in geometry.species]

@@ -66,7 +66,8 @@ def _whole(group: SiteGroup, multiple: int) -> tuple[int, ...] | None:
     exact = [share * sites for _, share in group.shares]
     counts = tuple(round(x) for x in exact)
     fits = sum(counts) == sites and all(
-        abs(x - n) <= max(WHOLE, 1e-3 * sites) for x, n in zip(exact, counts, strict=True)
+        abs(x - n) <= max(WHOLE, 1e-3 * sites) and (n > 0 or not name)
+        for x, n, (name, _) in zip(exact, counts, group.shares, strict=True)
     )
     return counts if fits else None
 
