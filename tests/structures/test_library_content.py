@@ -36,6 +36,8 @@ EXPECTED = {
     "licoo2": ("R-3m", "Li3 Co3 O6", 5.05),
     "litis2": ("P-3m1", "Li1 Ti1 S2", 3.08),
     "cuti2s4": ("Fd-3m", "Cu8 Ti16 S32", 3.82),
+    # Nobody has measured it: the cell edge of MgSc2S4 (10.6 Å) with Li in place of Mg.
+    "lisc2s4": ("Fd-3m", "Li8 Sc16 S32", 2.50),
     "li2s": ("Fm-3m", "Li8 S4", 1.65),
 }
 
@@ -46,6 +48,7 @@ BONDS = {
     ("Ge", "S"): (4, 2.02, 2.30),
     ("Y", "Cl"): (6, 2.50, 2.75),
     ("Ti", "S"): (6, 2.35, 2.55),
+    ("Sc", "S"): (6, 2.50, 2.65),
     ("Co", "O"): (6, 1.88, 1.97),
     ("Fe", "O"): (6, 2.00, 2.30),
 }
@@ -97,7 +100,9 @@ def test_space_group_content_and_density_are_those_of_the_literature(case):
 
 def test_nothing_is_wrong_with_it(case):
     entry, _, structure = case
-    assert check_structure(structure, entry.working_ion) == ()
+    found = [(p.severity, p.code) for p in check_structure(structure, entry.working_ion)]
+    # One electron short: it is neutral only with an unusual state, and the check says so.
+    assert found == ([("warning", "charge")] if entry.name == "lisc2s4" else [])
 
 
 def test_bond_lengths_and_coordination_numbers_are_sane(case):

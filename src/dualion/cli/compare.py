@@ -78,7 +78,11 @@ def print_comparison(comparison: Comparison) -> None:
 def _barrier_columns(ions: tuple[str, ...]) -> list[Column]:
     columns = [Column("hop", "hop"), Column("arrangement", "arrangement")]
     for ion in ions:
-        columns += [Column(f"{ion} forward", ion), Column(f"{ion} reverse", "back")]
+        columns += [
+            Column(f"{ion} forward", ion),
+            Column(f"{ion} reverse", "back"),
+            Column(f"{ion} sites", "ΔE"),
+        ]
     if len(ions) == 2:
         columns += [Column("difference", f"{ions[1]}−{ions[0]}"), Column("ratio", "ratio")]
     return columns
@@ -88,7 +92,9 @@ def _cost_columns(ions: tuple[str, ...]) -> list[Column]:
     columns = [Column("hop", "hop"), Column("arrangement", "arrangement")]
     for ion in ions:
         columns += [
-            Column(f"{ion} shift", f"{ion}: anion shift"),
+            Column(f"{ion} path", f"{ion}: path"),
+            Column(f"{ion} shift", "anions"),
+            Column(f"{ion} rms", "rms"),
             Column(f"{ion} bonds", "bonds"),
             Column(f"{ion} volume", "volume"),
         ]
@@ -109,6 +115,9 @@ def _cells(group: ComparisonGroup, row: ComparisonRow) -> dict[str, str]:
         cells |= {
             f"{ion} forward": cell.text if cell else "–",
             f"{ion} reverse": measure(cell.reverse if cell else None, "eV"),
+            f"{ion} sites": measure(cell.energy_difference if cell else None, "eV", sign=True),
+            f"{ion} path": measure(cell.path_length if cell else None, "Å", digits=2),
+            f"{ion} rms": measure(cost.rms_anion_displacement if cost else None, "Å", digits=2),
             f"{ion} shift": measure(
                 cost.largest_anion_displacement if cost else None, "Å", digits=2
             ),

@@ -173,3 +173,16 @@ def chgnet_calculator(path: str, device: str) -> Any:  # noqa: ANN401 - CHGNet i
     for parameter in model.parameters():
         parameter.requires_grad = False
     return LeanCalculator(model, use_device=device, on_isolated_atoms="error")
+
+
+def matgl_calculator(path: str) -> Any:  # noqa: ANN401 - MatGL is untyped
+    """Return MatGL's calculator for a potential on this disk.
+
+    Parameters
+    ----------
+    path
+        Folder or file of a saved potential, as ``matgl.load_model`` takes it.
+    """
+    matgl = importlib.import_module("matgl")  # as Any: present in few environments
+    calculators = importlib.import_module("matgl.ext.ase")
+    return calculators.PESCalculator(potential=matgl.load_model(path))

@@ -162,6 +162,13 @@ BUILT_IN: tuple[EngineEntry, ...] = (
         model_argument="model_paths",
         note="weights are not in the package: give model_file in your own entry",
     ),
+    EngineEntry(
+        name="matgl",
+        calculator="dualion.engines.calculators:matgl_calculator",
+        package="matgl",
+        model_argument="path",
+        note="weights are not in the package: give model_file in your own entry",
+    ),
 )
 
 
