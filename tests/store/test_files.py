@@ -259,7 +259,7 @@ def fill(store, make_record, atoms):
             store.add(record.model_copy(update={"record_id": str(k)}))
             stored.append(str(k))
     except StoreError as error:
-        if "no space left to write: free some space" not in str(error):
+        if "no space left on device: free some space" not in str(error):
             raise
     return stored
 

@@ -45,8 +45,8 @@ def explain(error: sqlite3.Error | OSError, path: Path | str, noun: str) -> Stor
         code = sqlite3.SQLITE_FULL
     what, remedy = {
         sqlite3.SQLITE_FULL: (
-            "no space left to write",
-            "free some space, or put the file on a larger disk",
+            "no space left on device",
+            "free some space, then run the same command again",
         ),
         sqlite3.SQLITE_NOTADB: (f"not a {noun} (no SQLite file)", "name another file"),
         sqlite3.SQLITE_CORRUPT: (
