@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import sqlite3
 import time
 
 import numpy as np
 
+from dualion.engines.checkpoint import LOG_NAME
 from dualion.store.base import BarrierFilter
 from dualion.store.sqlite import open_store
 
@@ -61,6 +64,18 @@ def test_a_finished_campaign_computes_nothing_when_run_again(bench):
     calls = sum(bench.calls().values())
     assert bench.table(campaign) == first
     assert sum(bench.calls().values()) == calls
+
+
+def test_a_kill_between_result_and_clean_up_leaves_no_checkpoint_behind(bench):
+    campaign = str(bench.campaign())
+    first = bench.table(campaign)
+    with contextlib.closing(sqlite3.connect(bench.folder / "runs" / "jobs.sqlite")) as ledger:
+        (key,) = ledger.execute("SELECT key FROM outputs WHERE kind = 'band'").fetchone()
+    left = bench.folder / "runs" / "checkpoints" / key
+    left.mkdir(parents=True)
+    (left / LOG_NAME).write_bytes(b"of a job that is done")
+    assert bench.table(campaign) == first
+    assert not left.exists()
 
 
 def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(bench_in):

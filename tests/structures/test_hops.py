@@ -252,8 +252,9 @@ def test_a_screw_axis_alone_makes_hops_that_are_not_their_own_mirror():
     [(ARGYRODITE, "Li", 4.0), (SPINEL, "Li", 4.0), (ROCKSALT, "Li", 4.0)],
 )
 def test_distinct_path_finder_agrees(parent, ion, cutoff):
-    pathfinder = pytest.importorskip("pymatgen.analysis.diffusion.neb.pathfinder")
-    paths = pathfinder.DistinctPathFinder(
+    from pymatgen.analysis.diffusion.neb.pathfinder import DistinctPathFinder
+
+    paths = DistinctPathFinder(
         parent.structure(), ion, max_path_length=cutoff, symprec=0.01
     ).get_paths()
     lengths = sorted(path.length for path in paths)

@@ -119,7 +119,9 @@ def options(
     ] = False,
     profile: Annotated[
         Path | None,
-        typer.Option("--profile", help="Places of this machine (YAML) [launch/local.yaml]."),
+        typer.Option(
+            "--profile", help="Places of this machine, YAML (default: launch/local.yaml)."
+        ),
     ] = None,
     version: Annotated[
         bool,

@@ -22,11 +22,13 @@ FAILED_JOBS = 4
 def run(
     campaign: Annotated[Path, typer.Argument(help="The campaign file (YAML).")],
     workers: Annotated[
-        int | None, typer.Option("--workers", "-w", min=1, help="Worker processes [one per core].")
+        int | None,
+        typer.Option("--workers", "-w", min=1, help="Worker processes (default: one per core)."),
     ] = None,
-    runs: Annotated[Path | None, typer.Option(help="Folder for runs [runs].")] = None,
+    runs: Annotated[Path | None, typer.Option(help="Folder for runs (default: runs).")] = None,
     store: Annotated[
-        Path | None, typer.Option(help="Barrier store [barriers.sqlite in the runs folder].")
+        Path | None,
+        typer.Option(help="Barrier store (default: barriers.sqlite in the runs folder)."),
     ] = None,
     library: Annotated[Path | None, typer.Option(help="Framework library folder.")] = None,
     dry_run: Annotated[

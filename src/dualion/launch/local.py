@@ -14,12 +14,11 @@ import logging
 import os
 import queue
 import shutil
-import time
 import warnings
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from jobflow.core.flow import Flow, get_flow
 from jobflow.core.job import Response, prepare_replace
@@ -28,7 +27,9 @@ from jobflow.core.reference import OutputReference, find_and_resolve_references
 from dualion.engines.fingerprint import stamp_of
 from dualion.engines.registry import EngineChoice
 from dualion.errors import DualionError, RunError, StoreError
+from dualion.launch.outputs import Outputs
 from dualion.launch.pool import Pool, Worker
+from dualion.launch.state import RunState
 from dualion.launch.task import (
     bound_arguments,
     function_path,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
     from jobflow.core.job import Job
 
+    from dualion.launch.state import Observer
     from dualion.store.ledger import Ledger, LedgerEntry
 
 WORKER_KINDS = frozenset({"relax", "band", "path"})
@@ -53,69 +55,6 @@ TRIES = 2
 """A task that ends its worker this often has failed."""
 
 log = logging.getLogger("dualion")
-
-
-@dataclass
-class RunState:
-    """Where a run stands; what a display shows."""
-
-    total: int = 0
-    done: int = 0
-    reused: int = 0
-    failed: dict[str, str] = field(default_factory=dict)
-    skipped: list[str] = field(default_factory=list)
-    records: list[HopRecord] = field(default_factory=list)
-    hosts: list[HostState] = field(default_factory=list)
-    force_calls: int = 0
-    reused_calls: int = 0
-    running: dict[str, int] = field(default_factory=dict)
-    seconds: dict[str, list[float]] = field(default_factory=dict)
-    waiting: dict[str, int] = field(default_factory=dict)
-    workers: int = 1
-    began: float = field(default_factory=time.monotonic)
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Estimate from the mean of each kind of job so far; None before the first."""
-        known = {kind: sum(times) / len(times) for kind, times in self.seconds.items() if times}
-        if not known:
-            return None
-        mean = max(known.values())
-        work = sum(count * known.get(kind, mean) for kind, count in self.waiting.items())
-        return work / max(1, self.workers)
-
-
-class Observer(Protocol):
-    """Whoever watches a run."""
-
-    def changed(self, state: RunState) -> None:
-        """Look at the state; called at every event and about five times a second."""
-
-
-class Outputs:
-    """Outputs of finished jobs, by uuid; all that jobflow's references need of a store."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, tuple[int, Callable[[], Any]]] = {}
-
-    def __contains__(self, uuid: str) -> bool:
-        return uuid in self._known
-
-    def put(self, uuid: str, index: int, load: Callable[[], Any]) -> None:
-        """Note how to get the output of a job; a higher index replaces a lower one."""
-        if uuid not in self._known or self._known[uuid][0] <= index:
-            self._known[uuid] = (index, load)
-
-    def query_one(
-        self, criteria: dict[str, Any], *_: object, **__: object
-    ) -> dict[str, int] | None:
-        """Answer jobflow's question for the last index of a uuid."""
-        known = self._known.get(criteria["uuid"])
-        return None if known is None else {"index": known[0]}
-
-    def get_output(self, uuid: str, *_: object, **__: object) -> Any:  # noqa: ANN401 - any record
-        """Return the output of a job."""
-        return self._known[uuid][1]()
 
 
 @dataclass
@@ -284,6 +223,7 @@ class LocalRunner:
         if entry is not None:
             self.state.reused += 1
             self.state.reused_calls += entry.force_calls
+            self._drop_checkpoint(node.key)  # of a run killed between result and clean-up
             log.info("have %s (%s)", node.job.name, node.key)
             self._finish_task([node], entry.force_calls, entry.seconds, reused=True)
             return True
@@ -375,7 +315,7 @@ class LocalRunner:
         if message["event"] == "done":
             self.state.force_calls += message["calls"] - worker.calls
             self._keep(message, name, nodes[0].kind)
-            shutil.rmtree(self.checkpoints / message["id"], ignore_errors=True)
+            self._drop_checkpoint(message["id"])
             log.info(
                 "done %s (%s): %d force calls, %.1f s",
                 name,
@@ -405,6 +345,10 @@ class LocalRunner:
             force_calls=message["calls"],
             seconds=message["seconds"],
         )
+
+    def _drop_checkpoint(self, key: str) -> None:
+        """Remove the checkpoint of a task whose result is in the ledger."""
+        shutil.rmtree(self.checkpoints / key, ignore_errors=True)
 
     def _finish_task(self, nodes: list[Node], calls: int, seconds: float, *, reused: bool) -> None:
         for node in nodes:

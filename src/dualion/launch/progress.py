@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from dualion.launch.local import RunState
+    from dualion.launch.state import RunState
 
 LINE_SECONDS = 20.0
 """How often a line is written where no terminal shows a live display."""

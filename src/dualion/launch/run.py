@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from dualion.engines.registry import get_engine
 from dualion.errors import InputError, RunError, StoreError
-from dualion.launch.local import LocalRunner, RunState
+from dualion.launch.local import LocalRunner
+from dualion.launch.state import RunState
 from dualion.store.ledger import Ledger
 from dualion.store.sqlite import open_store
 from dualion.structures.library import find_library, resolve_framework
@@ -24,7 +25,7 @@ from dualion.workflows.pair import pair_flow, plan_of
 
 if TYPE_CHECKING:
     from dualion.engines.base import Engine
-    from dualion.launch.local import Observer
+    from dualion.launch.state import Observer
     from dualion.records import Framework
     from dualion.workflows.pair import Plan
 
