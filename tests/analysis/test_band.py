@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dualion.analysis.band import fitted_maximum, judge_band
+from dualion.analysis.band import fitted_maximum, judge_band, resting_depth
 from dualion.errors import StructureError
 from dualion.records import (
     Arrangement,
@@ -185,6 +185,23 @@ def test_less_than_twenty_mev_above_the_higher_end_is_no_barrier(energies):
     judgement = judge(energies)
     assert judgement.outcome is Outcome.BARRIERLESS
     assert "highest image above the higher end" in judgement.note
+
+
+@pytest.mark.parametrize(
+    ("energies", "depth"),
+    [
+        ((0.0, -0.1, -0.2, -0.1, 0.0), 0.2),
+        ((0.1, 0.2, -0.03, 0.3, 0.0), 0.03),  # counted from the lower end
+        ((0.0, 0.1, -0.019, 0.1, 0.0), None),
+        ((0.0, 0.2, 0.1, 0.3, 0.0), None),
+        ((0.0, 0.0), None),
+    ],
+)
+def test_an_ion_that_rests_below_both_of_its_sites_is_noticed(energies, depth):
+    assert resting_depth(energies) == (None if depth is None else pytest.approx(depth))
+    if len(energies) > 2:
+        assert ("rests between its two sites" in judge(energies).note) is (depth is not None)
+        assert "rests" not in judge(energies, converged=False).note
 
 
 def test_an_unconverged_band_keeps_its_numbers_to_itself():

@@ -175,6 +175,19 @@ def test_small_cells_are_marked_for_ranking_only(make_record):
     assert any("Ranking only" in note and "10.0 Å" in note for note in comparison.notes)
 
 
+def test_an_ion_that_rests_between_its_sites_is_marked_and_explained(make_record):
+    valley = (0.0, -0.1, -0.22, -0.1, 0.0)
+    sodium = make_record(moving_ion="Na", outcome=Outcome.BARRIERLESS, energies=valley)
+    (row,) = compare([make_record(), sodium]).groups[0].rows
+    assert [cell.text for cell in row.cells] == ["0.218 eV", "barrierless†"]
+    assert row.cells[1].resting_depth == pytest.approx(0.22)
+    (note,) = compare([make_record(), sodium]).notes
+    assert "0.220 eV" in note
+    # The path of a band that did not converge says nothing of sites.
+    unknown = make_record(moving_ion="Na", outcome=Outcome.UNCONVERGED, energies=valley)
+    assert compare([make_record(), unknown]).groups[0].rows[0].cells[1].text == "unconverged"
+
+
 def test_the_pair_is_the_host_ion_and_the_other_one(make_record):
     records = [make_record(moving_ion=ion) for ion in ("Ag", "Li")]
     assert compare(records).ions == ("Li", "Ag")

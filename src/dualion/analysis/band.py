@@ -123,6 +123,9 @@ def judge_band(band: Band | None, path: Path, endpoints: EndPoints, *, host: Geo
     outcome = decided or profile_outcome
     if decided is None and not outcome.is_barrier:
         notes += [f.check for f in evidence if not f.passed]
+    depth = resting_depth(band.energies) if band.converged else None
+    if depth is not None:
+        notes.append(f"the ion rests between its two sites, {depth:.3f} eV below both")
     forward = reverse = fit = None
     if outcome.is_barrier:
         top = float(energies.max())
@@ -139,6 +142,23 @@ def judge_band(band: Band | None, path: Path, endpoints: EndPoints, *, host: Geo
         path_length=float(np.linalg.norm(steps, axis=1).sum()),
         note="; ".join(notes),
     )
+
+
+def resting_depth(energies: Sequence[float]) -> float | None:
+    """How far a band dips below both of its ends, in eV; None if by no more than 20 meV.
+
+    Such an ion has its site between the two of the hop, and what limits it is the climb out of
+    there, whatever the barriers above the ends are.
+
+    Parameters
+    ----------
+    energies
+        Of all images, ends included, in eV.
+    """
+    if len(energies) < 3:
+        return None
+    depth = min(energies[0], energies[-1]) - min(energies[1:-1])
+    return float(depth) if depth > FLAT else None
 
 
 def fitted_maximum(band: Band) -> float:

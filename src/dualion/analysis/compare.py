@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from dualion.analysis.band import resting_depth
 from dualion.analysis.comparison import (
     QUOTABLE_DISTANCE,
     Comparison,
@@ -13,7 +14,7 @@ from dualion.analysis.comparison import (
     comparison_table,
 )
 from dualion.errors import InputError
-from dualion.records import HopRecord
+from dualion.records import HopRecord, Outcome
 
 __all__ = [
     "Comparison",
@@ -191,9 +192,16 @@ def _cell(records: list[HopRecord]) -> IonCell | None:
         response=best.response,
         ranking_only=best.min_image_distance < QUOTABLE_DISTANCE,
         broken_symmetry_host=best.broken_symmetry_host,
+        resting_depth=_resting_depth(best),
         force_calls=best.force_calls,
         others=tuple(record.record_id for record in others),
     )
+
+
+def _resting_depth(record: HopRecord) -> float | None:
+    """Of a band that converged; the path of another says nothing of sites."""
+    converged = record.outcome.is_barrier or record.outcome is Outcome.BARRIERLESS
+    return resting_depth(record.energies) if converged else None
 
 
 def _notes(groups: tuple[ComparisonGroup, ...]) -> tuple[str, ...]:
@@ -224,6 +232,12 @@ def _notes(groups: tuple[ComparisonGroup, ...]) -> tuple[str, ...]:
         notes.append(
             f"* Ranking only: images less than {QUOTABLE_DISTANCE:.0f} Å apart (down to "
             f"{nearest:.1f} Å); such a barrier may be ranked, not quoted."
+        )
+    depths = [cell.resting_depth for cell in cells if cell.resting_depth is not None]
+    if depths:
+        notes.append(
+            f"† The ion rests between the two sites, below both (by up to {max(depths):.3f} eV): "
+            "what limits it is the climb out of there, not the number shown."
         )
     if any(cell.broken_symmetry_host for cell in cells):
         notes.append(

@@ -52,6 +52,9 @@ class IonCell(Record):
         description="The cell is smaller than 10 Å: rank with it, do not quote."
     )
     broken_symmetry_host: bool = False
+    resting_depth: float | None = Field(
+        None, description="How far the path dips below both ends, in eV; None: it does not."
+    )
     force_calls: int = 0
     others: tuple[str, ...] = Field(
         (), description="Ids of further records of the same hop, theory and ion, not shown."
@@ -59,10 +62,14 @@ class IonCell(Record):
 
     @property
     def text(self) -> str:
-        """The forward barrier in eV, or the outcome's word; ``*`` marks a cell below 10 Å."""
+        """The forward barrier in eV, or the outcome's word.
+
+        ``*`` marks a cell below 10 Å, ``†`` an ion that rests between its two sites.
+        """
+        mark = "†" if self.resting_depth is not None else ""
         if self.forward is None:
-            return outcome_word(self.outcome)
-        return f"{measure(self.forward, 'eV')}{'*' if self.ranking_only else ''}"
+            return f"{outcome_word(self.outcome)}{mark}"
+        return f"{measure(self.forward, 'eV')}{'*' if self.ranking_only else ''}{mark}"
 
 
 class ComparisonRow(Record):
@@ -181,7 +188,7 @@ def comparison_table(comparison: Comparison | ComparisonGroup) -> list[list[str]
 
 _FLAT_CELL = (
     "record_id", "outcome", "forward", "reverse", "forward_fit", "energy_difference",
-    "path_length", "ranking_only", "broken_symmetry_host",
+    "path_length", "resting_depth", "ranking_only", "broken_symmetry_host",
 )  # fmt: skip
 _FLAT_RESPONSE = (
     "volume_change", "largest_anion_displacement", "rms_anion_displacement", "bond_distortion",
