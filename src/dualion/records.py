@@ -443,6 +443,10 @@ class Band(Record):
     force_calls: int
     charge: int = 0
     stamp: EngineStamp
+    proven: bool | None = Field(
+        None, description="Whether its saddles are proven to join its ends; None: not looked at."
+    )
+    findings: tuple[Finding, ...] = Field((), description="The evidence for that.")
     failure: str = Field("", description="Why the engine failed, if it did.")
 
 

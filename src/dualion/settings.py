@@ -8,6 +8,7 @@ runs and stores lie; it never enters a result.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -82,6 +83,11 @@ class PathSettings(PhysicsSettings):
 class BandSettings(PhysicsSettings):
     """How a band is converged."""
 
+    method: Literal["full", "adaptive"] = Field(
+        "full",
+        description="'full': a nudged elastic band. 'adaptive': one climbing image and the proof "
+        "of its saddle, the full band where that does not close.",
+    )
     fmax: float = Field(
         0.03, gt=0.0, le=1.0, description="Largest NEB force on the climbing image, in eV/Å."
     )

@@ -13,6 +13,7 @@ from dualion.records import (
     Arrangement,
     Band,
     EngineStamp,
+    Finding,
     Geometry,
     Hop,
     Images,
@@ -202,6 +203,15 @@ def test_an_ion_that_rests_below_both_of_its_sites_is_noticed(energies, depth):
     if len(energies) > 2:
         assert ("rests between its two sites" in judge(energies).note) is (depth is not None)
         assert "rests" not in judge(energies, converged=False).note
+
+
+@pytest.mark.parametrize(("proven", "told"), [(None, False), (True, False), (False, True)])
+def test_a_band_whose_saddles_are_not_proven_says_so_and_keeps_its_evidence(proven, told):
+    evidence = Finding(check="curvature along the path at a saddle", value=-0.4, passed=True)
+    judgement = judge(proven=proven, findings=(evidence,))
+    assert judgement.outcome is Outcome.CONVERGED
+    assert ("not proven" in judgement.note) is told
+    assert evidence in judgement.findings
 
 
 def test_an_unconverged_band_keeps_its_numbers_to_itself():

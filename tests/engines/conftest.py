@@ -55,7 +55,7 @@ def straight_path(
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def analytic() -> type[AnalyticSource]:
     return AnalyticSource
 

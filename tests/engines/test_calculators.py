@@ -87,3 +87,17 @@ def test_the_lean_chgnet_gives_the_numbers_of_chgnets_own_calculator(capsys):
     for found in (lean, full):
         assert found.energy == pytest.approx(atoms.get_potential_energy(), abs=1e-4)
         assert found.forces == pytest.approx(atoms.get_forces(), abs=1e-4)
+
+
+def test_emt_forgets_what_it_computed_before():
+    numbers, cell = np.full(32, 29), 7.2 * np.eye(3)
+    near = bulk("Cu", a=3.6, cubic=True).repeat(2).positions
+    rng = np.random.default_rng(2)
+    far = near + rng.normal(0.0, 0.3, near.shape)
+    source = build_source(EMT_CHOICE)
+    first = source(numbers, near, cell, stress=False)
+    for xyz in (far, far + 0.7, far[::-1]):
+        source(numbers, xyz, cell, stress=False)
+    again = source(numbers, near, cell, stress=False)
+    assert again.energy == first.energy
+    assert np.array_equal(again.forces, first.forces)

@@ -101,7 +101,7 @@ def test_entries_of_a_user_file_come_last_and_win(own_file):
 def test_a_job_of_a_built_in_engine_means_that_engine_on_every_worker(own_file):
     choice = get_engine("emt").choice
     own_file("- {name: emt, calculator: 'ase.calculators.lj:LennardJones', package: ase}")
-    assert entry_of(choice).calculator.endswith("EMT")
+    assert entry_of(choice).calculator.endswith("emt_calculator")
     assert entry_of(get_engine("emt").choice).calculator.endswith("LennardJones")
 
 

@@ -29,7 +29,7 @@ def progress(calls):
 
 path = Path.model_validate_json(Folder(path_file).read_text())
 with job_scope(checkpoint=folder, progress=progress):
-    band = converge_band(path, get_engine("emt").choice, BandSettings())
+    band = converge_band(path, get_engine("emt").choice, BandSettings(method=sys.argv[4]))
 print(band.model_dump_json())
 """
 
@@ -45,13 +45,15 @@ def path(hop_ends, straight):
     return straight(ends[0].geometry, ends[1].geometry, energies)
 
 
-def test_a_band_killed_again_and_again_ends_as_if_it_never_was(path, tmp_path):
+@pytest.mark.parametrize("method", ["full", "adaptive"])
+def test_a_band_killed_again_and_again_ends_as_if_it_never_was(path, tmp_path, method):
     path_file = tmp_path / "path.json"
     path_file.write_text(path.model_dump_json())
-    whole = converge_band(path, get_engine("emt").choice, BandSettings())
+    whole = converge_band(path, get_engine("emt").choice, BandSettings(method=method))
     deaths = [whole.force_calls // 2, whole.force_calls]
     for death in [*deaths, -1]:
-        command = [sys.executable, "-c", SCRIPT, str(tmp_path / "log"), str(path_file), str(death)]
+        words = [str(tmp_path / "log"), str(path_file), str(death), method]
+        command = [sys.executable, "-c", SCRIPT, *words]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if death > 0:
             assert done.returncode == -signal.SIGKILL

@@ -120,6 +120,9 @@ def judge_band(band: Band | None, path: Path, endpoints: EndPoints, *, host: Geo
         decided = decided or outcome_here
     profile_outcome, evidence = _profile(band)
     findings += evidence
+    findings += band.findings
+    if band.proven is False:
+        notes.append("its saddles are not proven to join its ends")
     outcome = decided or profile_outcome
     if decided is None and not outcome.is_barrier:
         notes += [f.check for f in evidence if not f.passed]

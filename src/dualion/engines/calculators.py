@@ -175,6 +175,31 @@ def chgnet_calculator(path: str, device: str) -> Any:  # noqa: ANN401 - CHGNet i
     return LeanCalculator(model, use_device=device, on_isolated_atoms="error")
 
 
+def emt_calculator() -> Any:  # noqa: ANN401 - ASE is untyped
+    """Return ASE's effective medium theory, made to forget.
+
+    ASE's own keeps a neighbour list over calls, and with it the order of its sums: the last bits
+    of an energy then depend on what was computed before, and no run could be replayed exactly.
+    """
+    from ase.calculators.calculator import all_changes
+
+    emt: Any = importlib.import_module("ase.calculators.emt")
+
+    class ForgetfulEMT(emt.EMT):  # type: ignore[misc]
+        """Starts anew at every call."""
+
+        def calculate(
+            self,
+            atoms: Atoms | None = None,
+            properties: list[str] | None = None,
+            system_changes: list[str] | None = None,
+        ) -> None:
+            del system_changes
+            super().calculate(atoms, properties or ["energy"], all_changes)
+
+    return ForgetfulEMT()
+
+
 def matgl_calculator(path: str) -> Any:  # noqa: ANN401 - MatGL is untyped
     """Return MatGL's calculator for a potential on this disk.
 

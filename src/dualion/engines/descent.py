@@ -57,8 +57,29 @@ class QuasiNewton:
         self._pairs = []
         self._last = None
 
+    def learn(self, moved: NDArray[np.float64], change: NDArray[np.float64]) -> None:
+        """Remember that a displacement changed the force by minus ``change``, known beforehand.
+
+        The scale of what is not known is taken from the pair learnt last: teach the stiffest last.
+        """
+        if float((moved * change).sum()) > 0.0:
+            self._pairs = [*self._pairs, (moved, change)][-self._memory :]
+
+    def gain(self, forces: NDArray[np.float64]) -> float:
+        """Energy in eV between here and where all forces vanish, as far as is known."""
+        return 0.5 * float((self._direction(forces) * forces).sum())
+
     def step(self, xyz: NDArray[np.float64], forces: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the next displacement."""
+        self.note(xyz, forces)
+        move = self._direction(forces)
+        if float((move * forces).sum()) < 0.0:
+            self._pairs = []
+            move = forces / self._stiffness
+        return limited(move)
+
+    def note(self, xyz: NDArray[np.float64], forces: NDArray[np.float64]) -> None:
+        """Learn from a position and its forces; :meth:`step` does so itself."""
         if self._last is not None:
             moved, change = xyz - self._last[0], self._last[1] - forces
             curvature = float((moved * change).sum())
@@ -66,11 +87,6 @@ class QuasiNewton:
             if curvature > 1e-8 * np.linalg.norm(moved) * np.linalg.norm(change):
                 self._pairs = [*self._pairs, (moved, change)][-self._memory :]
         self._last = (xyz.copy(), forces.copy())
-        move = self._direction(forces)
-        if float((move * forces).sum()) < 0.0:
-            self._pairs = []
-            move = forces / self._stiffness
-        return limited(move)
 
     def _direction(self, forces: NDArray[np.float64]) -> NDArray[np.float64]:
         """Two-loop recursion: the inverse Hessian estimate applied to the forces."""

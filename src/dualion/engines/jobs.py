@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from jobflow.core.job import job
 
+from dualion.engines.adaptive import run_adaptive
 from dualion.engines.checkpoint import EvaluationLog, current_scope
 from dualion.engines.evaluator import Evaluator
 from dualion.engines.fingerprint import stamp_of
@@ -17,6 +19,7 @@ from dualion.engines.registry import EngineChoice
 from dualion.engines.relaxation import relax
 from dualion.records import Band, EngineStamp, Geometry, Images, Path, Relaxed
 from dualion.settings import BandSettings, RelaxSettings
+from dualion.structures.interpolation import images_between
 
 if TYPE_CHECKING:
     from dualion.engines.neb import BandResult
@@ -118,7 +121,11 @@ def converge_band(
     if path.outcome is not None:
         return _undone(path, stamp, charge)
     with _evaluator(choice, stamp) as evaluate:
-        found = run_band(path, evaluate, settings, climb=climb)
+        if settings.method == "adaptive" and climb:
+            guess = partial(images_between, cell=path.images.cell, species=path.images.species)
+            found = run_adaptive(path, evaluate, settings, guess=guess)
+        else:
+            found = run_band(path, evaluate, settings, climb=climb)
     return _band(path, found, stamp, charge)
 
 
@@ -150,6 +157,8 @@ def _band(path: Path, found: BandResult, stamp: EngineStamp, charge: int) -> Ban
         force_calls=found.force_calls,
         charge=charge,
         stamp=stamp,
+        proven=found.proven,
+        findings=found.findings,
         failure=found.failure,
     )
 

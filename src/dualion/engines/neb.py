@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dualion.engines.evaluator import Evaluator
-    from dualion.records import Path
+    from dualion.records import Finding, Path
     from dualion.settings import BandSettings
 
 _HYSTERESIS = 0.001
@@ -50,6 +50,12 @@ class BandResult:
     climb_force, max_force
         Largest NEB force on an atom of the climbing image (without one: of the highest image)
         and of any image, in eV/Å.
+    forces
+        True forces on the interior images, shape (images − 2, n, 3), in eV/Å.
+    proven
+        Whether its saddles are proven to join its ends; None: nobody looked.
+    findings
+        The evidence for that.
     failure
         Why the engine failed; empty when it did not.
     """
@@ -64,6 +70,9 @@ class BandResult:
     converged: bool
     steps: int
     force_calls: int
+    forces: NDArray[np.float64]
+    proven: bool | None = None
+    findings: tuple[Finding, ...] = ()
     failure: str = ""
 
 
@@ -219,7 +228,12 @@ class _Band:
 
 
 def run_band(
-    path: Path, evaluate: Evaluator, settings: BandSettings, *, climb: bool = True
+    path: Path,
+    evaluate: Evaluator,
+    settings: BandSettings,
+    *,
+    climb: bool = True,
+    below: float = -np.inf,
 ) -> BandResult:
     """Converge a band from a path.
 
@@ -239,6 +253,9 @@ def run_band(
         Thresholds, spring and largest number of band steps.
     climb
         Whether an image may climb.
+    below
+        Converged, too, is a band all of whose images lie below this energy, in eV: enough to
+        know that its barrier does not matter.
 
     Raises
     ------
@@ -254,7 +271,7 @@ def run_band(
     band = _Band(path, evaluate, settings, climb=climb)
     failure, steps, converged = "", 0, False
     try:
-        steps, converged = _descend(band)
+        steps, converged = _descend(band, below)
     except EngineError as error:
         failure = str(error)
         band = _Band(path, evaluate, settings, climb=False)  # the path as it was given
@@ -274,11 +291,12 @@ def run_band(
         converged=converged,
         steps=steps,
         force_calls=evaluate.calls - first,
+        forces=state.forces,
         failure=failure,
     )
 
 
-def _descend(band: _Band) -> tuple[int, bool]:
+def _descend(band: _Band, below: float) -> tuple[int, bool]:
     """Move the band until it has converged or is out of steps; return the steps and which."""
     descent: Descent = QuasiNewton()
     best, best_state = np.inf, band.state
@@ -291,7 +309,7 @@ def _descend(band: _Band) -> tuple[int, bool]:
             band.climb_on = True
             changed = band.choose() or changed
             forces, largest, _ = band.nudged()
-        if band.converged(largest):
+        if band.converged(largest) or band.state.energies[1:-1].max() < below:
             return step, True
         if step == band.settings.steps:
             break

@@ -103,7 +103,7 @@ class EngineChoice(Record):
 BUILT_IN: tuple[EngineEntry, ...] = (
     EngineEntry(
         name="emt",
-        calculator="ase.calculators.emt:EMT",
+        calculator="dualion.engines.calculators:emt_calculator",
         package="ase",
         tier="test",
         elements=("Al", "Cu", "Ag", "Au", "Ni", "Pd", "Pt", "H", "C", "N", "O"),

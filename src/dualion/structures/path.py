@@ -19,6 +19,7 @@ from dualion.structures.displacement import (
     mover_sites,
     unrelaxed_mover,
 )
+from dualion.structures.interpolation import closest_pair, idpp
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,8 +35,6 @@ MOVED_SHARE = 0.35
 """A mover that travels less than this share of its hop has not hopped."""
 OFF_SITE = 0.8
 """An ion farther than this from its site, in Å, may belong to another."""
-IDPP_REACH = 6.5
-"""Atoms closer than this to the straight path, in Å, take part in the IDPP."""
 DIRECTIONS = 24
 """Directions around the path in which room for the kick is looked for."""
 TIE = 0.02
@@ -95,7 +94,9 @@ def build_path(
     if outcome is None:
         images = _interpolate(start, end, endpoints, settings)
         images = _kick(images, endpoints, settings, np.random.default_rng(seed))
-        closest = _closest_pair(images, endpoints, settings.min_distance)
+        closest = closest_pair(
+            images, endpoints.initial.cell, endpoints.species, settings.min_distance
+        )
         clash = closest < settings.min_distance
         if clash:
             findings.append(
@@ -280,41 +281,24 @@ def _interpolate(start: Array, end: Array, endpoints: EndPoints, settings: PathS
     s = np.linspace(0.0, 1.0, settings.images + 2)[:, None, None]
     straight = start + s * (end - start)
     images = straight
+    cell, species = endpoints.initial.cell, endpoints.species
     for push in (0.0, *PUSHES):
         guess = straight
         if push:
             direction = _widest(straight, endpoints, push, np.random.default_rng(0))
             guess = _sideways(straight, direction, push)
-        elif _closest_pair(guess, endpoints, settings.min_distance) < settings.min_distance:
+        elif (
+            closest_pair(guess, endpoints.initial.cell, endpoints.species, settings.min_distance)
+            < settings.min_distance
+        ):
             continue  # the pair potential is singular where atoms meet
-        images = _idpp(guess, endpoints)
-        if _closest_pair(images, endpoints, settings.min_distance) >= settings.min_distance:
+        images = idpp(guess, cell, species)
+        if (
+            closest_pair(images, endpoints.initial.cell, endpoints.species, settings.min_distance)
+            >= settings.min_distance
+        ):
             break
     return images
-
-
-def _idpp(guess: Array, endpoints: EndPoints) -> Array:
-    """Relax a guess in the image-dependent pair potential of ASE.
-
-    Only atoms near the path take part: the potential falls with the fourth power of the distance,
-    the cost of its minimum images grows with the square of the number of atoms.
-    """
-    from ase import Atoms
-    from ase.mep import NEB
-    from ase.mep.neb import idpp_interpolate
-
-    cell = endpoints.initial.cell
-    near = distances(guess[:, -1], guess[0], cell).min(axis=0) < IDPP_REACH
-    near |= np.linalg.norm(guess[-1] - guess[0], axis=1) > SAME_STATE
-    chosen = np.flatnonzero(near)
-    symbols = [endpoints.species[k] for k in chosen]
-    band = [Atoms(symbols, positions=x[chosen], cell=cell, pbc=True) for x in guess]
-    neb = NEB(band, method="improvedtangent")
-    idpp_interpolate(neb, traj=None, log=None, fmax=0.1, mic=True, steps=100)
-    images = guess.copy()
-    images[:, chosen] = [atoms.positions for atoms in band]
-    # A pair potential that met two atoms at one point leaves no numbers behind.
-    return images if np.isfinite(images).all() else guess
 
 
 def _kick(
@@ -325,11 +309,12 @@ def _kick(
     if kick > 0.0:
         direction = _widest(images, endpoints, kick, rng)
         allowed = min(
-            settings.min_distance, _closest_pair(images, endpoints, settings.min_distance)
+            settings.min_distance,
+            closest_pair(images, endpoints.initial.cell, endpoints.species, settings.min_distance),
         )
         for _ in range(4):
             pushed = _sideways(images, direction, kick)
-            if _closest_pair(pushed, endpoints, allowed) >= allowed:
+            if closest_pair(pushed, endpoints.initial.cell, endpoints.species, allowed) >= allowed:
                 images = pushed
                 break
             kick /= 2.0
@@ -390,16 +375,3 @@ def _radius(symbol: str) -> float:
     element = Element(symbol)
     radii = element.ionic_radii
     return float(radii[min(radii)]) if radii else float(element.atomic_radius or 1.0)
-
-
-def _closest_pair(images: Array, endpoints: EndPoints, below: float) -> float:
-    """Shortest distance of two atoms of an interior image, in Å; infinite if not below."""
-    from ase import Atoms
-    from ase.neighborlist import neighbor_list
-
-    closest = np.inf
-    for xyz in images[1:-1]:
-        atoms = Atoms(list(endpoints.species), positions=xyz, cell=endpoints.initial.cell, pbc=True)
-        found = neighbor_list("d", atoms, below)
-        closest = min(closest, float(found.min(initial=np.inf)))
-    return closest

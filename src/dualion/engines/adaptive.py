@@ -1,0 +1,418 @@
+"""The adaptive band: one climbing image, then the proof that its saddle joins the two ends.
+
+Force calls go where they decide something. One image climbs from the middle of the path; a few
+curvatures tell a saddle from a ridge and from a minimum. From the saddle a run goes down on either
+side until it is in the basin of an end, or until the images of a straight way on to that end all
+lie below the saddle: an explicit path is then known whose highest point is the saddle. Where such
+an image lies above it, a short band over that part shows whether there is more to climb. Where the
+evidence does not close, the full band of :mod:`dualion.engines.neb` is run, and its highest image
+is put to the same test. What was proven, and what was not, is told in the findings.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dualion.engines.climb import Run, in_basin, tangent_at
+from dualion.engines.neb import BandResult, run_band, tangents
+from dualion.engines.saddle import AT_REST, SOFT, Saddle, SaddleSearch
+from dualion.engines.stretch import (
+    FellError,
+    NoProofError,
+    Notes,
+    RestError,
+    Stretch,
+    joined,
+    kept,
+    straight,
+    way,
+)
+from dualion.engines.surface import Point, Surface
+from dualion.errors import EngineError, InputError
+from dualion.records import Images, Path
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from dualion.engines.evaluator import Evaluator
+    from dualion.engines.modes import Modes
+    from dualion.engines.stretch import Guess
+    from dualion.settings import BandSettings
+
+    Array = NDArray[np.float64]
+
+TIGHT = 0.015
+"""Force in eV/Å below which a saddle has converged, if the settings ask for no less: all atoms of
+the cell together are then within some meV of it.
+"""
+SHORT_CALLS = 300
+"""Force calls after which the short searches give way to the full band."""
+PROOF_CALLS = 150
+"""Force calls for the proof of a full band."""
+RUN_STEPS = 40
+"""Steps of one run downhill."""
+LOOK_EVERY = 6
+"""Steps of a run after which the way on to the end is looked at."""
+PUSH = 0.25
+"""Displacement along the mode from which a run downhill starts, in Å."""
+FLAT = 0.02
+"""A saddle less than this above the higher end is no barrier, in eV."""
+BELOW = 0.01
+"""Images of a way must be this far below the saddle, in eV, to be no barrier beside it."""
+TAUT, TAUTER, TAUT_STEPS = 0.3, 0.075, 12
+"""NEB forces in eV/Å at which a band is taut enough to show where to climb, and its steps."""
+SHORT = 3
+"""Images of a band over a part of the hop."""
+POLISHES = 2
+"""How often a path's highest point is climbed from anew."""
+SPLITS = 3
+"""A hop is split at most this often."""
+
+
+def run_adaptive(
+    path: Path, evaluate: Evaluator, settings: BandSettings, *, guess: Guess = straight
+) -> BandResult:
+    """Find the saddles between two relaxed ends, and prove that they join them.
+
+    Parameters
+    ----------
+    path
+        Images (continuous, ends included) and the energies of the ends.
+    evaluate
+        Gives energies and forces; its errors end the search with a ``failure``.
+    settings
+        Those of the full band hold where it is needed.
+    guess
+        Makes images between two configurations, shape (images, n, 3).
+
+    Returns
+    -------
+    BandResult
+        Images are the ends, saddles, and points of the ways down, in order. ``findings`` hold
+        the proof.
+
+    Raises
+    ------
+    InputError
+        The path has no image between its ends.
+    """
+    if len(path.images) < 3:
+        raise InputError(
+            f"a band needs an image between its ends (images seen: {len(path.images)})",
+            remedy="ask for at least one image",
+        )
+    search = _Search(path, evaluate, settings, guess)
+    first = evaluate.calls
+    failure = ""
+    try:
+        stretch = search.solve()
+    except EngineError as error:
+        failure = str(error)
+        stretch = search.given()
+    return search.result(stretch, calls=evaluate.calls - first, failure=failure)
+
+
+class _Search:
+    """One hop under way."""
+
+    def __init__(
+        self, path: Path, evaluate: Evaluator, settings: BandSettings, guess: Guess
+    ) -> None:
+        from ase.data import atomic_numbers
+
+        self.path = path
+        self.evaluate = evaluate
+        self.settings = settings
+        self.guess = guess
+        numbers = np.array([atomic_numbers[s] for s in path.images.species])
+        self.surface = Surface(numbers, path.images.cell, evaluate)
+        self.notes = Notes()
+        self.limit = evaluate.calls + SHORT_CALLS
+        self.seek = SaddleSearch(
+            self.surface,
+            path.mover,
+            fmax=min(settings.fmax, TIGHT),
+            loosest=settings.fmax,
+            notes=self.notes,
+            check_budget=self._check_budget,
+        ).find
+        xyz = path.images.xyz
+        still = np.zeros_like(xyz[0])
+        self.first = Point(xyz[0], path.initial_energy, still)
+        self.last = Point(xyz[-1], path.final_energy, still)
+        self.flat = max(path.initial_energy, path.final_energy) + FLAT
+        self.pulled = xyz
+        self.whole: Stretch | None = None
+        self.saddles: list[Point] = []
+
+    def _check_budget(self) -> None:
+        if self.surface.calls >= self.limit:
+            raise NoProofError("out of force calls")
+
+    # ------------------------------------------------------------------ three attempts
+
+    def solve(self) -> Stretch:
+        """Solve the hop, by the cheapest way whose evidence closes."""
+        for attempt in (self._short_search, self._taut_band, self._whole_band):
+            try:
+                return self._polished(attempt())
+            except NoProofError as reason:
+                self.notes.fallbacks.append(str(reason))
+            except RestError as reason:
+                self.notes.fallbacks.append(str(reason))
+            except FellError:
+                self.notes.fallbacks.append("the climbing image fell into an end")
+        return self.whole or self.given()
+
+    def given(self) -> Stretch:
+        """Return the path as it was given, with energies on a line between the ends."""
+        xyz = self.path.images.xyz
+        share = np.linspace(0.0, 1.0, len(xyz))
+        energies = (1.0 - share) * self.first.energy + share * self.last.energy
+        points = (Point(x, float(e), np.zeros_like(x)) for x, e in zip(xyz, energies, strict=True))
+        return Stretch(tuple(points), proven=False, converged=False)
+
+    def _short_search(self) -> Stretch:
+        images = self.path.images.xyz
+        start = self.surface.point(images[len(images) // 2])
+        return self._stretch(self.first, self.last, start, SPLITS)
+
+    def _taut_band(self) -> Stretch:
+        images = self.path.images.xyz
+        return self._by_band(self.first, self.last, images, None, SPLITS)
+
+    def _whole_band(self) -> Stretch:
+        """Converge the band of the whole hop; put its highest image to the test."""
+        images = len(self.pulled) - 2
+        self.limit = self.surface.calls + self.settings.steps * images + PROOF_CALLS
+        points, band = self._band(self.first, self.last, self.pulled, self.settings, climb=True)
+        self.limit = self.surface.calls + PROOF_CALLS
+        self.whole = Stretch(points, proven=False, converged=band.converged)
+        if self.whole.highest.energy < self.flat:
+            return Stretch(points, proven=band.converged, converged=band.converged)
+        return self._over_top(self.first, self.last, points, SPLITS)
+
+    def _polished(self, stretch: Stretch) -> Stretch:
+        """Make sure that the highest point of a path is a saddle, and no mere image."""
+        for _ in range(POLISHES):
+            highest = stretch.highest
+            known = [p.energy for p in stretch.points if any(p is s for s in self.saddles)]
+            settled = known and highest.energy < max(known) + BELOW
+            if highest.energy < self.flat or settled or not stretch.proven:
+                break
+            stretch = self._over_top(self.first, self.last, stretch.points, SPLITS)
+        return stretch
+
+    # ------------------------------------------------------------------ from end to end
+
+    def _stretch(self, first: Point, last: Point, start: Point, splits: int) -> Stretch:
+        ends = (first, last)
+        try:
+            return self._connect(
+                first, last, self.seek(start, tangent_at(start, ends), ends), splits
+            )
+        except RestError as rest:
+            return self._halves(first, rest.point, last, splits)
+        except FellError:
+            return self._downhill(first, last, start)
+
+    def _over_top(
+        self, first: Point, last: Point, points: tuple[Point, ...], splits: int
+    ) -> Stretch:
+        """Climb from the highest of some points, and prove what is found."""
+        energies = np.array([point.energy for point in points])
+        top = 1 + int(np.argmax(energies[1:-1]))
+        along = tangents(np.stack([point.xyz for point in points]), energies)[top - 1]
+        try:
+            return self._connect(first, last, self.seek(points[top], along, (first, last)), splits)
+        except RestError as rest:
+            return self._halves(first, rest.point, last, splits)
+
+    def _downhill(self, first: Point, last: Point, start: Point) -> Stretch:
+        """Look along the way whether there is anything to climb at all."""
+        ceiling = max(first.energy, last.energy) + FLAT
+        left = way(self.surface, first, start, ceiling, self.guess)
+        right = way(self.surface, start, last, ceiling, self.guess)
+        found = Stretch((first, *left, start, *right, last), proven=True, converged=True)
+        if found.highest.energy >= ceiling:
+            raise FellError
+        self.notes.add(
+            "highest point of a path, above the higher end",
+            found.highest.energy - ceiling + FLAT,
+            unit="eV",
+            limit=FLAT,
+        )
+        return found
+
+    def _halves(self, first: Point, middle: Point, last: Point, splits: int) -> Stretch:
+        """Solve both sides of a minimum, each only as far as it matters."""
+        if splits == 0:
+            raise NoProofError("more minima on the way than a hop is split at")
+        lower = min(self.first.energy, self.last.energy)
+        self.notes.add("a minimum met, above the lower end", middle.energy - lower, unit="eV")
+        pieces = []
+        for a, b in ((first, middle), (middle, last)):
+            ceiling = max(a.energy, b.energy) + FLAT
+            images = way(self.surface, a, b, ceiling, self.guess)
+            piece = Stretch((a, *images, b), proven=True, converged=True)
+            if piece.highest.energy >= ceiling:
+                piece = self._stretch(a, b, piece.highest, splits - 1)
+            pieces.append(piece)
+        return joined(pieces)
+
+    # ------------------------------------------------------------------ the proof
+
+    def _connect(self, first: Point, last: Point, saddle: Saddle, splits: int) -> Stretch:
+        """Go down on both sides and put the pieces together."""
+        modes, top = saddle.modes, saddle.point
+        mode = modes.vectors[0]
+        if float((mode * (last.xyz - first.xyz)).sum()) < 0.0:
+            mode = -mode
+        self.notes.add("curvature along the path at a saddle", modes.values[0],
+                       unit="eV/Å²", limit=0.0, ok=modes.values[0] < 0.0)  # fmt: skip
+        self.notes.add("second lowest curvature found at a saddle", modes.values[1],
+                       unit="eV/Å²", limit=-SOFT, ok=modes.values[1] > -SOFT)  # fmt: skip
+        self.notes.add("error of a saddle's energy, as far as its curvatures tell", saddle.error,
+                       unit="eV", limit=BELOW, ok=saddle.error < BELOW)  # fmt: skip
+        self.saddles.append(top)
+        back, back_joined = self._side(top, -mode, modes, first, last)
+        ahead, ahead_joined = self._side(top, mode, modes, last, first)
+        ceiling = top.energy - BELOW
+        before = (first, *back[::-1]) if back_joined else back[::-1]
+        after = (*ahead, last) if ahead_joined else ahead
+        pieces = [Stretch((*before, top, *after), proven=True, converged=True)]
+        if not back_joined:
+            pieces.insert(0, self._beyond(first, back[-1], ceiling, splits))
+        if not ahead_joined:
+            pieces.append(self._beyond(ahead[-1], last, ceiling, splits))
+        return joined(pieces)
+
+    def _side(
+        self, saddle: Point, mode: Array, modes: Modes, end: Point, other: Point
+    ) -> tuple[tuple[Point, ...], bool]:
+        """Run down from a saddle until the way to the end is known, or the run is at rest.
+
+        Returns
+        -------
+        tuple
+            Points from the saddle on, and whether the rest of the way is known.
+        """
+        self._check_budget()
+        start = saddle.xyz + mode * PUSH / float(np.linalg.norm(mode, axis=1).max())
+        run = Run(self.surface, self.surface.point(start), modes)
+        ceiling = saddle.energy - BELOW
+        for step in range(1, RUN_STEPS + 1):
+            point = run.points[-1]
+            if in_basin(point, end):
+                return kept(run.points), True
+            if in_basin(point, other):
+                raise NoProofError("both sides of the saddle run down into one end")
+            resting = point.largest_force < AT_REST and step > 2
+            if resting or (step % LOOK_EVERY == 0 and point.energy < ceiling - BELOW):
+                images = way(self.surface, point, end, ceiling, self.guess)
+                if max(image.energy for image in images) < ceiling:
+                    return (*kept(run.points), *images), True
+                if resting:
+                    break
+            run.step()
+        return kept(run.points), False
+
+    def _beyond(self, first: Point, last: Point, ceiling: float, splits: int) -> Stretch:
+        """Solve what lies between an end and where a run ended."""
+        if splits == 0:
+            raise NoProofError("more minima on the way than a hop is split at")
+        images = self.guess(first.xyz, last.xyz)
+        chosen = np.linspace(0, len(images) - 1, SHORT + 2).round().astype(int)
+        return self._by_band(first, last, images[chosen], ceiling, splits - 1)
+
+    def _by_band(
+        self, first: Point, last: Point, images: Array, ceiling: float | None, splits: int
+    ) -> Stretch:
+        """Pull a band taut until it lies below a ceiling, or shows where to climb."""
+        flat = max(first.energy, last.energy) + FLAT
+        points, band = self._band(first, last, images, _taut(self.settings, TAUT), below=ceiling)
+        highest = float(band.energies[1:-1].max())
+        if ceiling is not None and ceiling <= highest < flat:
+            taut = _taut(self.settings, TAUTER)
+            points, band = self._band(first, last, band.xyz, taut, below=ceiling)
+            highest = float(band.energies[1:-1].max())
+        bound = Stretch(points, proven=True, converged=True)
+        if highest < (flat if ceiling is None else ceiling):
+            return bound
+        try:
+            return self._over_top(first, last, points, splits)
+        except (FellError, NoProofError):
+            # Where no saddle is found, the band is a path all the same; if it is hardly higher
+            # than the saddle that is known, the barrier is known to that.
+            if ceiling is None or highest > ceiling + 2.0 * BELOW:
+                raise
+            return bound
+
+    def _band(
+        self,
+        first: Point,
+        last: Point,
+        images: Array,
+        settings: BandSettings,
+        *,
+        climb: bool = False,
+        below: float | None = None,
+    ) -> tuple[tuple[Point, ...], BandResult]:
+        left = (self.limit - self.surface.calls) // (len(images) - 2)
+        if left < 1:
+            raise NoProofError("out of force calls")
+        path = Path(
+            images=Images.from_array(self.path.images.lattice, self.path.images.species, images),
+            mover=self.path.mover,
+            initial_energy=first.energy,
+            final_energy=last.energy,
+        )
+        settings = settings.model_copy(update={"steps": min(settings.steps, left)})
+        ceiling = -np.inf if below is None else below
+        band = run_band(path, self.evaluate, settings, climb=climb, below=ceiling)
+        if band.failure:
+            raise EngineError(band.failure)
+        if first is self.first and last is self.last:
+            self.pulled = band.xyz
+        inner = (
+            Point(x, float(e), f)
+            for x, e, f in zip(band.xyz[1:-1], band.energies[1:-1], band.forces, strict=True)
+        )
+        return (first, *inner, last), band
+
+    # ------------------------------------------------------------------ the result
+
+    def result(self, stretch: Stretch, *, calls: int, failure: str) -> BandResult:
+        """Write the points down as a band."""
+        xyz = np.stack([point.xyz for point in stretch.points])
+        energies = np.array([point.energy for point in stretch.points])
+        forces = np.stack([point.forces for point in stretch.points])[1:-1]
+        unit = tangents(xyz, energies)
+        along = np.einsum("iaj,iaj->i", forces, unit)
+        across = np.linalg.norm(forces - along[:, None, None] * unit, axis=2).max(axis=1)
+        gaps = np.linalg.norm(np.diff(xyz, axis=0), axis=(1, 2))
+        top = 1 + int(np.argmax(energies[1:-1]))
+        for reason in self.notes.fallbacks:
+            self.notes.add(f"a shorter search did not do: {reason}", calls, unit="force calls")
+        return BandResult(
+            xyz=xyz,
+            energies=energies,
+            tangent_forces=np.concatenate([[0.0], along, [0.0]]),
+            coordinates=np.concatenate([[0.0], np.cumsum(gaps)]),
+            climbing=top if energies[top] > max(energies[0], energies[-1]) else None,
+            climb_force=float(np.linalg.norm(forces[top - 1], axis=1).max()),
+            max_force=float(across.max()),
+            converged=stretch.converged,
+            steps=calls,
+            force_calls=calls,
+            forces=forces,
+            proven=None if failure else stretch.proven,
+            findings=tuple(self.notes.findings),
+            failure=failure,
+        )
+
+
+def _taut(settings: BandSettings, force: float) -> BandSettings:
+    return settings.model_copy(update={"steps": TAUT_STEPS, "fmax": force, "fmax_flanks": force})

@@ -1,0 +1,151 @@
+"""A solved piece of a path, and what a search for it has to say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dualion.records import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from dualion.engines.surface import Point, Surface
+
+    Array = NDArray[np.float64]
+    Guess = Callable[[Array, Array], Array]
+
+SPACING = 0.8
+"""Largest displacement of an atom between the images of a way, in Å."""
+KEPT = 3
+"""Points of a run downhill that are kept as images."""
+
+
+class NoProofError(Exception):
+    """The evidence does not close; says why. Never leaves the adaptive band."""
+
+
+class FellError(Exception):
+    """A climb fell into an end. Never leaves the adaptive band."""
+
+
+class RestError(Exception):
+    """A climb came to rest in a minimum. Never leaves the adaptive band.
+
+    Parameters
+    ----------
+    point
+        The minimum.
+    """
+
+    def __init__(self, point: Point) -> None:
+        super().__init__("the climbing image came to rest in a minimum")
+        self.point = point
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Points in order, ends included.
+
+    Attributes
+    ----------
+    proven
+        Whether its highest points are saddles that join its ends, or matter to no barrier.
+    converged
+        Whether a band or a search over it has converged.
+    """
+
+    points: tuple[Point, ...]
+    proven: bool
+    converged: bool
+
+    @property
+    def highest(self) -> Point:
+        """The highest point between the ends."""
+        return max(self.points[1:-1], key=lambda point: point.energy)
+
+
+@dataclass
+class Notes:
+    """What was found on the way, and why a shorter way did not do."""
+
+    findings: list[Finding] = field(default_factory=list)
+    fallbacks: list[str] = field(default_factory=list)
+
+    def add(
+        self,
+        check: str,
+        value: float,
+        *,
+        unit: str = "",
+        limit: float | None = None,
+        ok: bool = True,
+    ) -> None:
+        """Note one piece of evidence."""
+        self.findings.append(
+            Finding(check=check, value=float(value), unit=unit, limit=limit, passed=bool(ok))
+        )
+
+
+def joined(pieces: Sequence[Stretch]) -> Stretch:
+    """Put pieces that share their ends together."""
+    points = list(pieces[0].points)
+    for piece in pieces[1:]:
+        points += piece.points[1:]
+    return Stretch(
+        tuple(points),
+        proven=all(piece.proven for piece in pieces),
+        converged=all(piece.converged for piece in pieces),
+    )
+
+
+def kept(points: Sequence[Point]) -> tuple[Point, ...]:
+    """Choose points of a run, evenly spaced by its length; the first and the last always."""
+    if len(points) <= KEPT:
+        return tuple(points)
+    gaps = [np.linalg.norm(b.xyz - a.xyz) for a, b in pairwise(points)]
+    place = np.concatenate([[0.0], np.cumsum(gaps)])
+    wanted = np.linspace(0.0, place[-1], KEPT)
+    return tuple(points[k] for k in sorted({int(np.argmin(np.abs(place - w))) for w in wanted}))
+
+
+def straight(first: Array, last: Array) -> Array:
+    """Nine images on a straight line, ends included, shape (9, n, 3)."""
+    share = np.linspace(0.0, 1.0, 9)[:, None, None]
+    line: Array = first + share * (last - first)
+    return line
+
+
+def way(surface: Surface, start: Point, end: Point, ceiling: float, guess: Guess) -> list[Point]:
+    """Evaluate images between two points, from the middle outwards.
+
+    Parameters
+    ----------
+    surface
+        Evaluates: one to three images.
+    start, end
+        The two points.
+    ceiling
+        Energy in eV; the first image above it is the last one evaluated.
+    guess
+        Makes the images.
+
+    Returns
+    -------
+    list of Point
+        In order from start to end.
+    """
+    images = guess(start.xyz, end.xyz)
+    count = min(3, max(1, int(np.ceil(start.distance(end) / SPACING)) - 1))
+    places = np.linspace(0.0, len(images) - 1, count + 2)[1:-1].round().astype(int)
+    found: dict[int, Point] = {}
+    for k in sorted({int(k) for k in places}, key=lambda k: abs(k - (len(images) - 1) / 2)):
+        found[k] = surface.point(images[k])
+        if found[k].energy > ceiling:
+            break
+    return [found[k] for k in sorted(found)]

@@ -1,0 +1,265 @@
+"""The adaptive band on surfaces whose minima and saddles are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dualion.engines import get_engine
+from dualion.engines.adaptive import run_adaptive
+from dualion.engines.evaluator import Evaluator
+from dualion.engines.jobs import converge_band, relax_structure
+from dualion.errors import EngineError, InputError
+from dualion.records import Geometry, Images, Path
+from dualion.settings import BandSettings, RelaxSettings
+
+CELL = ((40.0, 0.0, 0.0), (0.0, 40.0, 0.0), (0.0, 0.0, 40.0))
+SETTINGS = BandSettings(method="adaptive")
+
+
+def path(first, last, energies, images=5, bend=(0.0, 0.0, 0.0)):
+    share = np.linspace(0.0, 1.0, images + 2)[:, None, None]
+    xyz = np.array([[first]]) + share * (np.array([[last]]) - np.array([[first]]))
+    xyz[1:-1, 0] += np.sin(np.pi * share[1:-1, :, 0]) * np.array(bend)
+    return Path(
+        images=Images.from_array(CELL, ("Li",), xyz),
+        mover=0,
+        initial_energy=energies[0],
+        final_energy=energies[1],
+    )
+
+
+def corrugated(height, tilt, bow, stiffness):
+    """Minima at x = 0 and 4 (without tilt), saddle at x = 2, on the curved valley y = bow(x).
+
+    E = h sin²(πx/4) + tilt·x + k/2 (y − b sin(πx/4))² + k/2 z²: along the valley the energy is
+    the first two terms alone, so barrier and saddle are known by hand.
+    """
+
+    def potential(xyz):
+        x, y, z = xyz[0]
+        off = y - bow * np.sin(np.pi * x / 4.0)
+        energy = height * np.sin(np.pi * x / 4.0) ** 2 + tilt * x
+        energy += 0.5 * stiffness * (off * off + z * z)
+        slope = height * np.pi / 4.0 * np.sin(np.pi * x / 2.0) + tilt
+        slope -= stiffness * off * bow * np.pi / 4.0 * np.cos(np.pi * x / 4.0)
+        return energy, -np.array([[slope, stiffness * off, stiffness * z]])
+
+    # d/dx of the valley's energy vanishes where sin(πx/2) = −4 tilt / (π h).
+    shift = 2.0 / np.pi * np.arcsin(4.0 * tilt / (np.pi * height))
+    places = [-shift, 2.0 + shift, 4.0 - shift]
+    points = [(x, bow * np.sin(np.pi * x / 4.0), 0.0) for x in places]
+    energies = [height * np.sin(np.pi * x / 4.0) ** 2 + tilt * x for x in places]
+    return potential, points, energies
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.floats(0.08, 1.2),
+    st.floats(-0.2, 0.2),
+    st.floats(-1.2, 1.2),
+    st.floats(1.0, 15.0),
+)
+def test_the_saddle_of_a_curved_valley_is_found_and_proven(analytic, height, lean, bow, stiffness):
+    potential, (first, _, last), (low, top, high) = corrugated(
+        height, lean * height, bow, stiffness
+    )
+    found = run_adaptive(path(first, last, (low, high)), Evaluator(analytic(potential)), SETTINGS)
+    rise = top - max(low, high)
+    if rise > 0.03:
+        assert found.converged
+        assert found.proven
+        assert found.energies.max() == pytest.approx(top, abs=0.004)
+        assert found.climbing is not None
+    else:
+        assert found.energies.max() < top + 0.02
+
+
+def mueller_brown(xyz):
+    """Müller and Brown's surface (doi 10.1007/BF00547608) in eV/100, and a bowl along z."""
+    x, y, z = xyz[0]
+    energy, fx, fy = 0.0, 0.0, 0.0
+    for a, b, c, d, x0, y0 in (
+        (-200.0, -1.0, 0.0, -10.0, 1.0, 0.0),
+        (-100.0, -1.0, 0.0, -10.0, 0.0, 0.5),
+        (-170.0, -6.5, 11.0, -6.5, -0.5, 1.5),
+        (15.0, 0.7, 0.6, 0.7, -1.0, 1.0),
+    ):
+        dx, dy = x - x0, y - y0
+        term = a * np.exp(b * dx * dx + c * dx * dy + d * dy * dy)
+        energy += term
+        fx -= term * (2 * b * dx + c * dy)
+        fy -= term * (c * dx + 2 * d * dy)
+    return 0.01 * energy + 5.0 * z * z, np.array([[0.01 * fx, 0.01 * fy, -10.0 * z]])
+
+
+@pytest.mark.parametrize("bend", [(0.0, 0.0, 0.05), (0.3, 0.2, 0.0), (-0.2, -0.2, 0.0)])
+def test_two_saddles_in_a_row_give_the_published_higher_one(analytic, bend):
+    ends = ((-0.55822363, 1.44172584, 0.0), (0.62349941, 0.02803776, 0.0))
+    found = run_adaptive(
+        path(*ends, (-1.4669952, -1.0816672), bend=bend),
+        Evaluator(analytic(mueller_brown)),
+        SETTINGS,
+    )
+    assert found.proven
+    assert found.energies.max() == pytest.approx(-0.4066484, abs=0.002)
+    assert found.xyz[found.climbing, 0] == pytest.approx([-0.822002, 0.624313, 0.0], abs=0.05)
+
+
+def ridge(xyz):
+    """Ends at x = ±2; the straight way has a maximum across, the saddles lie at y = ±1."""
+    x, y, z = xyz[0]
+    # Along x a double well of height 0.4; across, near x = 0, a ridge 0.2 above two passes.
+    well = 0.4 * (x * x / 4.0 - 1.0) ** 2
+    pass_ = 0.2 * (y * y - 1.0) ** 2 * np.exp(-x * x) + 0.1 * y * y * (1.0 - np.exp(-x * x))
+    energy = well + pass_ + 2.0 * z * z
+    fx = -0.4 * (x * x / 4.0 - 1.0) * x
+    fx -= (-2.0 * x * 0.2 * (y * y - 1.0) ** 2 + 0.1 * y * y * 2.0 * x) * np.exp(-x * x)
+    fy = -(0.8 * y * (y * y - 1.0) * np.exp(-x * x) + 0.2 * y * (1.0 - np.exp(-x * x)))
+    return energy, np.array([[fx, fy, -4.0 * z]])
+
+
+def relaxed(potential, start):
+    """Minimum of a potential of one atom, by scipy."""
+    from scipy.optimize import minimize
+
+    found = minimize(
+        lambda x: potential(x[None])[0],
+        np.array(start),
+        jac=lambda x: -potential(x[None])[1][0],
+        options={"gtol": 1e-8},
+    )
+    return tuple(found.x), float(found.fun)
+
+
+def test_the_ridge_of_a_symmetric_path_is_left_for_the_pass_beside_it(analytic):
+    (first, low), (last, high) = (relaxed(ridge, (x, 0.0, 0.0)) for x in (-2.0, 2.0))
+    start = path(first, last, (low, high))  # straight over the ridge, which is stationary
+    found = run_adaptive(start, Evaluator(analytic(ridge)), SETTINGS)
+    assert found.proven
+    assert found.energies.max() == pytest.approx(0.4, abs=0.004)
+    assert abs(found.xyz[found.climbing, 0, 1]) == pytest.approx(1.0, abs=0.1)
+    assert any("ridge" in finding.check for finding in found.findings)
+
+
+def test_an_intermediate_minimum_splits_the_hop(analytic):
+    def potential(xyz):
+        x, y, z = xyz[0]
+        # Minima at 0, 2 and 4, saddles of equal height at 1 and 3; the middle one is 0.1 higher.
+        energy = 0.3 * np.sin(np.pi * x / 2.0) ** 2 + 0.1 * np.sin(np.pi * x / 4.0) ** 2
+        slope = 0.15 * np.pi * np.sin(np.pi * x) + 0.025 * np.pi * np.sin(np.pi * x / 2.0)
+        return energy + 3.0 * (y * y + z * z), -np.array([[slope, 6.0 * y, 6.0 * z]])
+
+    found = run_adaptive(
+        path((0.0, 0.0, 0.0), (4.0, 0.0, 0.0), (0.0, 0.0)), Evaluator(analytic(potential)), SETTINGS
+    )
+    x = np.linspace(0.0, 2.0, 20001)
+    top = (0.3 * np.sin(np.pi * x / 2.0) ** 2 + 0.1 * np.sin(np.pi * x / 4.0) ** 2).max()
+    assert found.proven
+    assert found.energies.max() == pytest.approx(top, abs=0.003)
+    middle = found.energies[np.abs(found.xyz[:, 0, 0] - 2.0) < 0.3]
+    assert middle.min() == pytest.approx(0.1, abs=0.01)
+    assert any("a minimum" in finding.check for finding in found.findings)
+
+
+def test_a_plateau_is_no_barrier_or_says_that_it_is_not_proven(analytic):
+    def potential(xyz):
+        x, y, z = xyz[0]
+        # Flat at 0.3 between 1 and 3, with steep sides.
+        left, right = 1.0 / (1.0 + np.exp(-8.0 * (x - 0.8))), 1.0 / (1.0 + np.exp(8.0 * (x - 3.2)))
+        energy = 0.3 * left * right + 0.02 * (min(x, 0.0) ** 2 + max(x - 4.0, 0.0) ** 2)
+        slope = 0.3 * 8.0 * left * right * ((1.0 - left) - (1.0 - right))
+        slope += 0.04 * (min(x, 0.0) + max(x - 4.0, 0.0))
+        return energy + 2.0 * (y * y + z * z), -np.array([[slope, 4.0 * y, 4.0 * z]])
+
+    low = potential(np.zeros((1, 3)))[0]
+    found = run_adaptive(
+        path((0.0, 0.0, 0.0), (4.0, 0.0, 0.0), (low, low)),
+        Evaluator(analytic(potential)),
+        SETTINGS,
+    )
+    assert found.energies.max() == pytest.approx(0.3, abs=0.005)
+    assert found.proven or (not found.proven and found.findings)
+
+
+def test_a_way_downhill_has_no_barrier(analytic):
+    def potential(xyz):
+        x, y, z = xyz[0]
+        slope = -0.1 + 0.2 * max(x - 3.0, 0.0)
+        energy = -0.1 * x + 0.1 * max(x - 3.0, 0.0) ** 2 + 2.0 * (y * y + z * z)
+        return energy, -np.array([[slope, 4.0 * y, 4.0 * z]])
+
+    last, high = (3.5, 0.0, 0.0), potential(np.array([[3.5, 0.0, 0.0]]))[0]
+    found = run_adaptive(
+        path((0.0, 0.0, 0.0), last, (0.0, high)), Evaluator(analytic(potential)), SETTINGS
+    )
+    assert found.energies.max() < 0.02
+    assert found.climbing is None
+
+
+def test_a_vacancy_hop_in_copper_is_that_of_the_full_band_and_proven(hop_ends, straight):
+    from ase.build import bulk
+
+    first, last = hop_ends(bulk("Cu", a=3.59, cubic=True) * (2, 2, 2))
+    choice = get_engine("emt").choice
+    ends = [
+        relax_structure(Geometry.from_atoms(x), choice, RelaxSettings(fmax=0.005))
+        for x in (first, last)
+    ]
+    start = straight(ends[0].geometry, ends[1].geometry, (ends[0].energy, ends[1].energy))
+    full = converge_band(start, choice, BandSettings(fmax=0.005, fmax_flanks=0.03))
+    found = converge_band(start, choice, SETTINGS)
+    assert found.proven
+    assert found.converged
+    assert full.proven is None
+    assert max(found.energies) == pytest.approx(max(full.energies), abs=0.002)
+    assert found.force_calls < full.force_calls
+    assert np.allclose(found.images.xyz[0], ends[0].geometry.xyz)
+    assert np.allclose(found.images.xyz[-1], start.images.xyz[-1])
+
+
+def test_every_image_has_the_energy_that_the_engine_gives_it(analytic):
+    potential, (first, _, last), (low, _, high) = corrugated(0.4, 0.02, 0.5, 6.0)
+    found = run_adaptive(path(first, last, (low, high)), Evaluator(analytic(potential)), SETTINGS)
+    for xyz, energy in zip(found.xyz, found.energies, strict=True):
+        assert energy == pytest.approx(potential(xyz)[0], abs=1e-9)
+    assert np.all(np.diff(found.coordinates) > 0.0)
+    assert len(found.tangent_forces) == len(found.energies)
+
+
+def test_an_engine_that_fails_gives_the_path_back_with_the_reason(analytic):
+    def broken(_):
+        raise EngineError("no such element")
+
+    start = path((0.0, 0.0, 0.0), (4.0, 0.0, 0.0), (0.0, 0.0))
+    found = run_adaptive(start, Evaluator(analytic(broken)), SETTINGS)
+    assert "no such element" in found.failure
+    assert not found.converged
+    assert found.proven is None
+    assert np.array_equal(found.xyz, start.images.xyz)
+
+
+def test_a_path_without_images_is_refused(analytic):
+    start = path((0.0, 0.0, 0.0), (4.0, 0.0, 0.0), (0.0, 0.0), images=0)
+    with pytest.raises(InputError, match="needs an image"):
+        run_adaptive(start, Evaluator(analytic(mueller_brown)), SETTINGS)
+
+
+def test_force_calls_are_bounded_on_a_surface_without_rest(analytic):
+    rng = np.random.default_rng(3)
+    waves = rng.normal(size=(30, 3)) * 6.0
+
+    def rough(xyz):
+        phases = waves @ xyz[0]
+        return 0.1 * float(np.sin(phases).sum()), -0.1 * (np.cos(phases) @ waves)[None]
+
+    source = analytic(rough)
+    tight = BandSettings(method="adaptive", steps=20)
+    found = run_adaptive(
+        path((0.0, 0.0, 0.0), (4.0, 0.0, 0.0), (0.0, 0.0)), Evaluator(source), tight
+    )
+    assert source.count <= 300 + 150 + 20 * 5 + 150
+    assert found.force_calls == source.count
+    assert not found.proven or found.converged
