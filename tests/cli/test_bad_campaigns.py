@@ -89,7 +89,7 @@ def test_a_working_ion_that_the_structure_does_not_have(refused):
         ({"doping": [{"fraction": float("nan")}]}, "fraction"),
         ({"doping": ["some"]}, "'some'"),
         ({"doping": []}, "doping"),
-        ({"engine": "quantum"}, "no engine 'quantum'"),
+        ({"engine": "quantum"}, "engine: no engine 'quantum'"),
         ({"enigne": "fast"}, "did you mean 'engine'"),
         ({"band": {"fmaxx": 0.1}}, "did you mean 'fmax'"),
         ({"band": {"fmax": -1}}, "band.fmax"),

@@ -48,6 +48,13 @@ def test_any_text_comes_back_unchanged(ledger, text):
     assert ledger.get("any").output_json == text
 
 
+def test_keys_of_a_kind_come_in_the_order_they_were_stored(ledger):
+    for key in ("b", "a", "c"):
+        put(ledger, key)
+    assert ledger.keys("relax") == ("b", "a", "c")
+    assert ledger.keys("band") == ()
+
+
 def test_what_is_not_there_is_none(ledger):
     assert ledger.get("a") is None
     assert not ledger.has("a")

@@ -88,18 +88,27 @@ def prepare(file: Path, *, library: Path | None = None) -> Prepared:
         base=file.parent,
         library=find_library(library) if library else None,
     )
-    try:
+    with _naming(file):
         plan = plan_of(campaign, framework)
+    with _naming(file, field="engine"):
         engine = get_engine(
             campaign.engine, device=campaign.device, trust_model=campaign.trust_model
         )
         engine.stamp()
+    return Prepared(file, campaign, framework, engine, plan)
+
+
+@contextlib.contextmanager
+def _naming(file: Path, *, field: str = "") -> Iterator[None]:
+    """Add the campaign file, and the field if nothing else is named, to what is wrong."""
+    try:
+        yield
     except InputError as error:
         if error.where.startswith(str(file)):
             raise
-        where = f"{file}: {error.where}" if error.where else str(file)
+        place = error.where or field
+        where = f"{file}: {place}" if place else str(file)
         raise type(error)(error.what, where=where, remedy=error.remedy) from error
-    return Prepared(file, campaign, framework, engine, plan)
 
 
 def run_campaign(

@@ -135,6 +135,11 @@ class Ledger:
             )
         return changed > 0
 
+    def keys(self, kind: str) -> tuple[str, ...]:
+        """Return the keys of all outputs of a kind (``path``, ``band``, …), oldest first."""
+        rows = self.database.rows("SELECT key FROM outputs WHERE kind = ? ORDER BY rowid", (kind,))
+        return tuple(str(key) for (key,) in rows)
+
     def has(self, key: str) -> bool:
         """Whether an output is stored under a key."""
         return self.database.row("SELECT 1 FROM outputs WHERE key = ?", (key,)) is not None
