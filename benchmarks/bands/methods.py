@@ -110,13 +110,12 @@ def summary(rows: list[Row]) -> list[str]:
         lines.append(f"{name}: {len(chosen)}; force calls {full} full, {adaptive} adaptive")
     converged = [sum(getattr(r, f"{m}_converged") for r in rows) for m in METHODS]
     close, lower = sum(abs(s) <= CLOSE for s in shift), sum(s < -CLOSE for s in shift)
+    proven, higher = sum(r.proven for r in rows), len(rows) - close - lower
     return [
         *lines,
         f"geometric mean of the ratios of force calls: {ratio:.2f}",
-        f"proven: {sum(r.proven for r in rows)}; converged: {converged[0]} full, "
-        + f"{converged[1]} adaptive",
-        f"adaptive barrier within 10 meV: {close}, lower: {lower}, "
-        + f"higher: {len(rows) - close - lower}",
+        f"converged: {converged[0]} full, {converged[1]} adaptive; proven: {proven}",
+        f"adaptive barrier within 10 meV: {close}, lower: {lower}, higher: {higher}",
     ]
 
 
