@@ -55,6 +55,31 @@ def straight_path(
     )
 
 
+def mueller_brown_surface(xyz):
+    """Müller and Brown's surface (doi 10.1007/BF00547608) in eV/100, and a bowl along z."""
+    x, y, z = xyz[0]
+    energy, fx, fy = 0.0, 0.0, 0.0
+    for a, b, c, d, x0, y0 in (
+        (-200.0, -1.0, 0.0, -10.0, 1.0, 0.0),
+        (-100.0, -1.0, 0.0, -10.0, 0.0, 0.5),
+        (-170.0, -6.5, 11.0, -6.5, -0.5, 1.5),
+        (15.0, 0.7, 0.6, 0.7, -1.0, 1.0),
+    ):
+        dx, dy = x - x0, y - y0
+        term = a * np.exp(b * dx * dx + c * dx * dy + d * dy * dy)
+        energy += term
+        fx -= term * (2 * b * dx + c * dy)
+        fy -= term * (c * dx + 2 * d * dy)
+    forces = 0.01 * np.array([[fx, fy, 0.0]])
+    forces[0, 2] = -10.0 * z
+    return 0.01 * float(energy) + 5.0 * z * z, forces
+
+
+@pytest.fixture(scope="session")
+def mueller_brown() -> Potential:
+    return mueller_brown_surface
+
+
 @pytest.fixture(scope="session")
 def analytic() -> type[AnalyticSource]:
     return AnalyticSource

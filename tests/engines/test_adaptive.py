@@ -77,26 +77,8 @@ def test_the_saddle_of_a_curved_valley_is_found_and_proven(analytic, height, lea
         assert found.energies.max() < top + 0.02
 
 
-def mueller_brown(xyz):
-    """Müller and Brown's surface (doi 10.1007/BF00547608) in eV/100, and a bowl along z."""
-    x, y, z = xyz[0]
-    energy, fx, fy = 0.0, 0.0, 0.0
-    for a, b, c, d, x0, y0 in (
-        (-200.0, -1.0, 0.0, -10.0, 1.0, 0.0),
-        (-100.0, -1.0, 0.0, -10.0, 0.0, 0.5),
-        (-170.0, -6.5, 11.0, -6.5, -0.5, 1.5),
-        (15.0, 0.7, 0.6, 0.7, -1.0, 1.0),
-    ):
-        dx, dy = x - x0, y - y0
-        term = a * np.exp(b * dx * dx + c * dx * dy + d * dy * dy)
-        energy += term
-        fx -= term * (2 * b * dx + c * dy)
-        fy -= term * (c * dx + 2 * d * dy)
-    return 0.01 * energy + 5.0 * z * z, np.array([[0.01 * fx, 0.01 * fy, -10.0 * z]])
-
-
 @pytest.mark.parametrize("bend", [(0.0, 0.0, 0.05), (0.3, 0.2, 0.0), (-0.2, -0.2, 0.0)])
-def test_two_saddles_in_a_row_give_the_published_higher_one(analytic, bend):
+def test_two_saddles_in_a_row_give_the_published_higher_one(analytic, mueller_brown, bend):
     ends = ((-0.55822363, 1.44172584, 0.0), (0.62349941, 0.02803776, 0.0))
     found = run_adaptive(
         path(*ends, (-1.4669952, -1.0816672), bend=bend),
@@ -241,7 +223,7 @@ def test_an_engine_that_fails_gives_the_path_back_with_the_reason(analytic):
     assert np.array_equal(found.xyz, start.images.xyz)
 
 
-def test_a_path_without_images_is_refused(analytic):
+def test_a_path_without_images_is_refused(analytic, mueller_brown):
     start = path((0.0, 0.0, 0.0), (4.0, 0.0, 0.0), (0.0, 0.0), images=0)
     with pytest.raises(InputError, match="needs an image"):
         run_adaptive(start, Evaluator(analytic(mueller_brown)), SETTINGS)

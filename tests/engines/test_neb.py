@@ -16,26 +16,6 @@ from dualion.settings import BandSettings
 CELL = ((20.0, 0.0, 0.0), (0.0, 20.0, 0.0), (0.0, 0.0, 20.0))
 
 
-def mueller_brown(xyz):
-    """Müller and Brown's surface (doi 10.1007/BF00547608) in eV/100, and a bowl along z."""
-    x, y, z = xyz[0]
-    energy, fx, fy = 0.0, 0.0, 0.0
-    for a, b, c, d, x0, y0 in (
-        (-200.0, -1.0, 0.0, -10.0, 1.0, 0.0),
-        (-100.0, -1.0, 0.0, -10.0, 0.0, 0.5),
-        (-170.0, -6.5, 11.0, -6.5, -0.5, 1.5),
-        (15.0, 0.7, 0.6, 0.7, -1.0, 1.0),
-    ):
-        dx, dy = x - x0, y - y0
-        term = a * np.exp(b * dx * dx + c * dx * dy + d * dy * dy)
-        energy += term
-        fx -= term * (2 * b * dx + c * dy)
-        fy -= term * (c * dx + 2 * d * dy)
-    forces = 0.01 * np.array([[fx, fy, 0.0]])
-    forces[0, 2] = -10.0 * z
-    return 0.01 * float(energy) + 5.0 * z * z, forces
-
-
 MINIMUM_A = (-0.55822363, 1.44172584, 0.0)
 MINIMUM_B = (0.62349941, 0.02803776, 0.0)
 ENERGY_A, ENERGY_B, SADDLE = -1.4669952, -1.0816672, -0.4066484
@@ -58,7 +38,9 @@ def mb_path(**options):
     return line(MINIMUM_A, MINIMUM_B, (ENERGY_A, ENERGY_B), **options)
 
 
-def test_the_climbing_image_finds_the_published_saddle_of_mueller_and_brown(analytic):
+def test_the_climbing_image_finds_the_published_saddle_of_mueller_and_brown(
+    analytic, mueller_brown
+):
     evaluate = Evaluator(analytic(mueller_brown))
     found = run_band(mb_path(bend=0.05), evaluate, BandSettings(fmax=0.005, fmax_flanks=0.05))
     assert found.converged
@@ -70,7 +52,7 @@ def test_the_climbing_image_finds_the_published_saddle_of_mueller_and_brown(anal
     assert found.max_force < 0.05
 
 
-def test_ends_keep_their_place_and_energy_and_cost_no_call(analytic):
+def test_ends_keep_their_place_and_energy_and_cost_no_call(analytic, mueller_brown):
     source = analytic(mueller_brown)
     path = mb_path()
     found = run_band(path, Evaluator(source), BandSettings())
@@ -80,7 +62,7 @@ def test_ends_keep_their_place_and_energy_and_cost_no_call(analytic):
     assert found.force_calls <= 7 * (found.steps + 1)
 
 
-def test_the_work_of_the_tangent_forces_is_the_change_of_energy(analytic):
+def test_the_work_of_the_tangent_forces_is_the_change_of_energy(analytic, mueller_brown):
     evaluate = Evaluator(analytic(mueller_brown))
     settings_ = BandSettings(fmax=0.005, fmax_flanks=0.02, steps=400)
     found = run_band(mb_path(images=25), evaluate, settings_)
@@ -92,7 +74,7 @@ def test_the_work_of_the_tangent_forces_is_the_change_of_energy(analytic):
     assert found.tangent_forces[0] == found.tangent_forces[-1] == 0.0
 
 
-def test_coordinates_start_at_zero_and_sum_to_the_length_of_the_path(analytic):
+def test_coordinates_start_at_zero_and_sum_to_the_length_of_the_path(analytic, mueller_brown):
     found = run_band(mb_path(), Evaluator(analytic(mueller_brown)), BandSettings())
     steps = np.diff(found.coordinates)
     assert found.coordinates[0] == 0.0
@@ -101,7 +83,7 @@ def test_coordinates_start_at_zero_and_sum_to_the_length_of_the_path(analytic):
     assert steps == pytest.approx(lengths)
 
 
-def test_without_climbing_no_image_climbs_and_the_barrier_is_lower(analytic):
+def test_without_climbing_no_image_climbs_and_the_barrier_is_lower(analytic, mueller_brown):
     tight = BandSettings(fmax=0.01, fmax_flanks=0.02, steps=300)
     path = mb_path(images=4)
     climbed = run_band(path, Evaluator(analytic(mueller_brown)), tight)
@@ -152,7 +134,7 @@ def test_the_lower_of_two_saddles_is_found_when_the_path_starts_on_its_side(anal
     assert lower.energies.max() == pytest.approx(0.6, abs=1e-3)
 
 
-def test_an_engine_error_becomes_a_failure_with_the_path_as_it_was(analytic):
+def test_an_engine_error_becomes_a_failure_with_the_path_as_it_was(analytic, mueller_brown):
     source = analytic(mueller_brown)
 
     def fails(numbers, xyz, cell, *, stress):
@@ -169,7 +151,7 @@ def test_an_engine_error_becomes_a_failure_with_the_path_as_it_was(analytic):
     assert np.isfinite([found.max_force, found.climb_force]).all()
 
 
-def test_the_number_of_steps_is_kept(analytic):
+def test_the_number_of_steps_is_kept(analytic, mueller_brown):
     found = run_band(
         mb_path(), Evaluator(analytic(mueller_brown)), BandSettings(fmax=1e-6, steps=5)
     )
@@ -179,7 +161,7 @@ def test_the_number_of_steps_is_kept(analytic):
     assert found.failure == ""
 
 
-def test_noisy_forces_still_converge_by_the_robust_descent():
+def test_noisy_forces_still_converge_by_the_robust_descent(mueller_brown):
     # Forces with a swirl have no energy surface, so the curvature that is learnt is wrong.
     def swirl(_numbers, xyz, _cell, **_options):
         energy, forces = mueller_brown(xyz)
@@ -191,7 +173,7 @@ def test_noisy_forces_still_converge_by_the_robust_descent():
     assert found.energies.max() == pytest.approx(SADDLE, abs=5e-3)
 
 
-def test_a_path_without_an_image_between_its_ends_is_refused(analytic):
+def test_a_path_without_an_image_between_its_ends_is_refused(analytic, mueller_brown):
     with pytest.raises(InputError, match="between its ends"):
         run_band(mb_path(images=0), Evaluator(analytic(mueller_brown)), BandSettings())
 

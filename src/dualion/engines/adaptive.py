@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dualion.engines.climb import Run, in_basin, tangent_at
-from dualion.engines.neb import BandResult, run_band, tangents
+from dualion.engines.neb import BandResult, require_image, run_band, tangents
 from dualion.engines.saddle import AT_REST, SOFT, Saddle, SaddleSearch
 from dualion.engines.stretch import (
     FellError,
@@ -30,7 +30,7 @@ from dualion.engines.stretch import (
     way,
 )
 from dualion.engines.surface import Point, Surface
-from dualion.errors import EngineError, InputError
+from dualion.errors import EngineError
 from dualion.records import Images, Path
 
 if TYPE_CHECKING:
@@ -98,11 +98,7 @@ def run_adaptive(
     InputError
         The path has no image between its ends.
     """
-    if len(path.images) < 3:
-        raise InputError(
-            f"a band needs an image between its ends (images seen: {len(path.images)})",
-            remedy="ask for at least one image",
-        )
+    require_image(path)
     search = _Search(path, evaluate, settings, guess)
     first = evaluate.calls
     failure = ""
@@ -158,12 +154,8 @@ class _Search:
         for attempt in (self._short_search, self._taut_band, self._whole_band):
             try:
                 return self._polished(attempt())
-            except NoProofError as reason:
+            except (NoProofError, RestError, FellError) as reason:
                 self.notes.fallbacks.append(str(reason))
-            except RestError as reason:
-                self.notes.fallbacks.append(str(reason))
-            except FellError:
-                self.notes.fallbacks.append("the climbing image fell into an end")
         return self.whole or self.given()
 
     def given(self) -> Stretch:

@@ -65,10 +65,6 @@ class QuasiNewton:
         if float((moved * change).sum()) > 0.0:
             self._pairs = [*self._pairs, (moved, change)][-self._memory :]
 
-    def gain(self, forces: NDArray[np.float64]) -> float:
-        """Energy in eV between here and where all forces vanish, as far as is known."""
-        return 0.5 * float((self._direction(forces) * forces).sum())
-
     def step(self, xyz: NDArray[np.float64], forces: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the next displacement."""
         self.note(xyz, forces)

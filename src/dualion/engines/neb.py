@@ -227,6 +227,21 @@ class _Band:
         return not waiting and bool((largest < limits).all())
 
 
+def require_image(path: Path) -> None:
+    """Refuse a path that has no image between its ends.
+
+    Raises
+    ------
+    InputError
+        If it has none.
+    """
+    if len(path.images) < 3:
+        raise InputError(
+            f"a band needs an image between its ends (images seen: {len(path.images)})",
+            remedy="ask for at least one image",
+        )
+
+
 def run_band(
     path: Path,
     evaluate: Evaluator,
@@ -262,11 +277,7 @@ def run_band(
     InputError
         The path has no image between its ends.
     """
-    if len(path.images) < 3:
-        raise InputError(
-            f"a band needs an image between its ends (images seen: {len(path.images)})",
-            remedy="ask for at least one image",
-        )
+    require_image(path)
     first = evaluate.calls
     band = _Band(path, evaluate, settings, climb=climb)
     failure, steps, converged = "", 0, False

@@ -33,6 +33,9 @@ class NoProofError(Exception):
 class FellError(Exception):
     """A climb fell into an end. Never leaves the adaptive band."""
 
+    def __init__(self) -> None:
+        super().__init__("the climbing image fell into an end")
+
 
 class RestError(Exception):
     """A climb came to rest in a minimum. Never leaves the adaptive band.
