@@ -408,6 +408,42 @@ class Relaxed(Record):
     failure: str = Field("", description="Why the engine failed, if it did.")
 
 
+class Mirror(Record):
+    """An isometry of a hop's band onto itself that swaps its two ends.
+
+    It acts on continuous coordinates in band order: the lattice vectors that bring each atom to its
+    partner are part of the offsets, so nothing is wrapped.
+    """
+
+    rotation: Matrix3 = Field(description="Acts on Cartesian column vectors.")
+    order: tuple[int, ...] = Field(
+        description="Atom k goes to the place of atom order[k]; shape (n,)."
+    )
+    offsets: tuple[Vec3, ...] = Field(
+        description="What is added to each rotated atom, lattice vectors included, in Å; (n, 3)."
+    )
+
+    @model_validator(mode="after")
+    def _permutes(self) -> Self:
+        if sorted(self.order) != list(range(len(self.offsets))):
+            msg = f"an order of {len(self.order)} is no permutation of {len(self.offsets)} atoms"
+            raise ValueError(msg)
+        return self
+
+    def apply(self, xyz: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Map positions, shape (n, 3), in Å: ``mirrored[order[k]] = R x[k] + offsets[k]``."""
+        return self._placed(np.asarray(xyz) @ np.array(self.rotation).T + np.array(self.offsets))
+
+    def turn(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Map vectors on the atoms, such as forces, shape (n, 3): rotated, not shifted."""
+        return self._placed(np.asarray(vectors) @ np.array(self.rotation).T)
+
+    def _placed(self, moved: NDArray[np.float64]) -> NDArray[np.float64]:
+        placed = np.empty_like(moved)
+        placed[list(self.order)] = moved
+        return placed
+
+
 class Path(Record):
     """A first guess of a band between relaxed end points, in band order."""
 
@@ -421,6 +457,9 @@ class Path(Record):
         None, description="Set when the end points already decide; no band is then run."
     )
     findings: tuple[Finding, ...] = ()
+    mirror: Mirror | None = Field(
+        None, description="Set when a symmetry of the host swaps the two ends."
+    )
 
 
 class Band(Record):

@@ -27,6 +27,7 @@ from dualion.records import (
     Supercell,
 )
 from dualion.settings import CellSettings, HostSettings, PathSettings
+from dualion.structures.equivalence import Equivalence, carry_over
 from dualion.structures.path import build_path
 from dualion.structures.supercell import build_supercell, supercell_from_matrix
 from dualion.workflows.campaign import Campaign
@@ -71,6 +72,12 @@ def hops_job(
     from dualion.workflows.pair import hops_flow
 
     return Response(replace=hops_flow(campaign, framework, host=host, full_host=full_host))
+
+
+@job(output_schema=Relaxed)
+def equivalent_job(relaxed: Relaxed, equivalence: Equivalence) -> Relaxed:
+    """Carry the relaxation of a representative over to an equivalent state; no force call."""
+    return carry_over(relaxed, equivalence)
 
 
 @job(output_schema=Path)

@@ -13,11 +13,12 @@ from dualion.errors import CampaignError
 from dualion.records import Arrangement, Geometry, Mechanism, as_vectors
 from dualion.structures.doping import arrangements, doped_geometry
 from dualion.structures.endpoints import build_endpoints
+from dualion.structures.equivalence import Equivalents
 from dualion.structures.hops import find_hops, place_hops, working_sites
 from dualion.structures.supercell import build_supercell
 from dualion.workflows.framework import exchanged, host_jobs
 from dualion.workflows.hop import hop_jobs
-from dualion.workflows.jobs import hops_job
+from dualion.workflows.jobs import equivalent_job, hops_job
 from dualion.workflows.question import Question
 
 if TYPE_CHECKING:
@@ -208,7 +209,8 @@ def hops_flow(
     Returns
     -------
     jobflow.Flow
-        A state that several hops use is relaxed once.
+        A state that several hops use is relaxed once, and so are states that the space group of
+        the host makes equivalent.
     """
     engine = get_engine(campaign.engine, device=campaign.device, trust_model=campaign.trust_model)
     cell = (full_host or host).supercell
@@ -216,7 +218,7 @@ def hops_flow(
     if full_host is not None:
         network = transferred(network, full_host.parent)
     hops = place_hops(network, cell, members=campaign.hops.members)
-    bench = Bench(campaign, framework, engine)
+    bench = Bench(campaign, framework, engine, cell.geometry)
     first, second = campaign.pair
     if full_host is not None:
         swelling = cell.geometry.volume / host.supercell.geometry.volume - 1.0
@@ -257,22 +259,47 @@ def _occupations(
 
 
 class Bench:
-    """Collects the jobs of many hops; a state asked for twice becomes one job."""
+    """Collects the jobs of many hops of one host; each distinct state is relaxed once.
 
-    def __init__(self, campaign: Campaign, framework: Framework, engine: Engine) -> None:
+    A state asked for twice becomes one job. Of states that the host's space group makes
+    equivalent only the representative is relaxed; the others are cheap jobs that carry its
+    relaxation over.
+    """
+
+    def __init__(
+        self, campaign: Campaign, framework: Framework, engine: Engine, host: Geometry
+    ) -> None:
         self.campaign = campaign
         self.framework = framework
         self.engine = engine
         self.jobs: list[Job] = []
+        self._equivalents = Equivalents(host)
         self._relaxed: dict[tuple[str, bool], Job] = {}
 
     def relaxed(self, state: Geometry, *, cell: bool, name: str) -> Job:
-        """Return the one job that relaxes this state."""
+        """Return the one job whose output is this state, relaxed."""
+        key = (state.digest(digits=6), cell)
+        if key in self._relaxed:
+            return self._relaxed[key]
+        representative, equivalence = self._equivalents.representative(state)
+        source = self._relax(representative, cell=cell, name=name)
+        if equivalence is not None:
+            job = equivalent_job(source.output, equivalence)
+            job.name = f"{name}, by symmetry"
+            self._relaxed[key] = job
+            self.jobs.append(job)
+        return self._relaxed[key]
+
+    def _relax(self, state: Geometry, *, cell: bool, name: str) -> Job:
+        """Return the one job that relaxes this very state."""
         key = (state.digest(digits=6), cell)
         if key not in self._relaxed:
-            charge = 0 if cell else self.campaign.charge
             job = self.engine.relax(
-                state, cell=cell, charge=charge, settings=self.campaign.relax, name=name
+                state,
+                cell=cell,
+                charge=0 if cell else self.campaign.charge,
+                settings=self.campaign.relax,
+                name=name,
             )
             self._relaxed[key] = job
             self.jobs.append(job)
