@@ -330,6 +330,6 @@ def _wrapped(fractional: Array) -> Array:
 
 
 def _first(rows: IntArray) -> IntArray:
-    """Indices of all rows that equal the lexicographically first one, ascending."""
+    """Return the indices of all rows that equal the lexicographically first one."""
     best = rows[np.lexsort(rows.T[::-1])[0]]
     return np.flatnonzero((rows == best).all(axis=1)).astype(np.int64)

@@ -20,6 +20,7 @@ from dualion.structures.displacement import (
     unrelaxed_mover,
 )
 from dualion.structures.interpolation import closest_pair, idpp
+from dualion.structures.mirror import SAME_ENERGY, find_mirror
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,6 +82,8 @@ def build_path(
     Path
         With ``outcome`` set, and only the two end points as images, when the end points already
         decide: ``endpoint_collapsed``, ``wrong_mover``, ``unconverged`` or ``engine_failed``.
+        With ``mirror`` set when the host is given, both ends have one energy within 2 meV, and
+        a symmetry of the host swaps them.
 
     Raises
     ------
@@ -91,6 +94,7 @@ def build_path(
     start, end = _aligned(initial, final, endpoints)
     outcome, findings = _examine(initial, final, endpoints, start=start, end=end, host=host)
     clash = False
+    mirror = None
     if outcome is None:
         images = _interpolate(start, end, endpoints, settings)
         images = _kick(images, endpoints, settings, np.random.default_rng(seed))
@@ -108,6 +112,8 @@ def build_path(
                     passed=False,
                 )
             )
+        if host is not None and abs(final.energy - initial.energy) <= SAME_ENERGY:
+            mirror = find_mirror(start, end, endpoints, guess=images)
     else:
         images = np.stack([start, end])
     return Path(
@@ -119,6 +125,7 @@ def build_path(
         clash=clash,
         outcome=outcome,
         findings=tuple(findings),
+        mirror=mirror,
     )
 
 
