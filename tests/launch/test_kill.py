@@ -26,7 +26,7 @@ def test_ten_kills_at_random_moments_cost_at_most_the_force_calls_in_flight(benc
     quiet = bench_in("quiet", pause=0.02)
     expected = quiet.table(str(quiet.campaign()), "--workers", str(WORKERS))
     undisturbed = quiet.calls()
-    assert sum(undisturbed.values()) > 100
+    assert sum(undisturbed.values()) > 80
 
     # Moments are counted in force calls, not in seconds: a busy machine changes nothing then.
     # The pause makes the kills hit computations, not the time it takes to start Python.
