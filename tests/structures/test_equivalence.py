@@ -229,3 +229,19 @@ def test_many_states_of_a_large_host_take_seconds():
     for state in states:
         equivalents.representative(state)
     assert time.process_time() - began < 20.0
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.sampled_from(range(32)), st.integers(0, 31), st.integers(0, 10))
+def test_an_interstitial_beside_a_dopant_is_carried_over_as_well(hole, dopant, seed):
+    host = Geometry.from_atoms(bulk("Cu", "fcc", a=3.6, cubic=True).repeat(2))
+    place = host.xyz[hole] + [1.8, 0.0, 0.0]
+    state = state_of(host, dopants={dopant: "Au"}, added=("Ag", place))
+    representative, equivalence = Equivalents(host).representative(state)
+    if equivalence is None:
+        return
+    found = relaxed(jumbled(representative, width=0.1, seed=seed))
+    mine = carry_over(found, equivalence)
+    assert mine.geometry.species == state.species
+    assert emt(mine.geometry)[0] == pytest.approx(emt(found.geometry)[0], abs=1e-8)
+    assert np.linalg.norm(mine.geometry.xyz - state.xyz, axis=1).max() < 1.0
