@@ -11,13 +11,15 @@ is put to the same test. What was proven, and what was not, is told in the findi
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dualion.engines.climb import Run, in_basin, tangent_at
+from dualion.engines.climb import tangent_at
 from dualion.engines.neb import BandResult, require_image, run_band, tangents
-from dualion.engines.saddle import AT_REST, SOFT, Saddle, SaddleSearch
+from dualion.engines.proof import BELOW, INVARIANT, Descent
+from dualion.engines.saddle import SOFT, Saddle, SaddleSearch
 from dualion.engines.stretch import (
     FellError,
     NoProofError,
@@ -25,7 +27,7 @@ from dualion.engines.stretch import (
     RestError,
     Stretch,
     joined,
-    kept,
+    mirrored,
     straight,
     way,
 )
@@ -37,8 +39,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dualion.engines.evaluator import Evaluator
-    from dualion.engines.modes import Modes
     from dualion.engines.stretch import Guess
+    from dualion.records import Mirror
     from dualion.settings import BandSettings
 
     Array = NDArray[np.float64]
@@ -47,20 +49,14 @@ TIGHT = 0.015
 """Force in eV/Å below which a saddle has converged, if the settings ask for no less: all atoms of
 the cell together are then within some meV of it.
 """
-SHORT_CALLS = 300
-"""Force calls after which the short searches give way to the full band."""
-PROOF_CALLS = 150
+SHORT_CALLS, TAUT_CALLS = 60, 120
+"""Force calls after which the short search gives way to a taut band, and that to the full band."""
+PROOF_CALLS = 60
 """Force calls for the proof of a full band."""
-RUN_STEPS = 40
-"""Steps of one run downhill."""
-LOOK_EVERY = 6
-"""Steps of a run after which the way on to the end is looked at."""
-PUSH = 0.25
-"""Displacement along the mode from which a run downhill starts, in Å."""
+NEAR_TOP = 0.6
+"""A saddle this close to a band's highest image, in Å, may have the other images as ways down."""
 FLAT = 0.02
 """A saddle less than this above the higher end is no barrier, in eV."""
-BELOW = 0.01
-"""Images of a way must be this far below the saddle, in eV, to be no barrier beside it."""
 TAUT, TAUTER, TAUT_STEPS = 0.3, 0.075, 12
 """NEB forces in eV/Å at which a band is taut enough to show where to climb, and its steps."""
 SHORT = 3
@@ -133,7 +129,8 @@ class _Search:
             loosest=settings.fmax,
             notes=self.notes,
             check_budget=self._check_budget,
-        ).find
+        )
+        self.descent = Descent(self.surface, guess, self._check_budget)
         xyz = path.images.xyz
         still = np.zeros_like(xyz[0])
         self.first = Point(xyz[0], path.initial_energy, still)
@@ -172,6 +169,7 @@ class _Search:
         return self._stretch(self.first, self.last, start, SPLITS)
 
     def _taut_band(self) -> Stretch:
+        self.limit = self.surface.calls + TAUT_CALLS
         images = self.path.images.xyz
         return self._by_band(self.first, self.last, images, None, SPLITS)
 
@@ -184,7 +182,21 @@ class _Search:
         self.whole = Stretch(points, proven=False, converged=band.converged)
         if self.whole.highest.energy < self.flat:
             return Stretch(points, proven=band.converged, converged=band.converged)
-        return self._over_top(self.first, self.last, points, SPLITS)
+        try:
+            return self._over_top(self.first, self.last, points, SPLITS)
+        except (NoProofError, RestError, FellError):
+            if not band.converged:
+                raise
+        self.limit = self.surface.calls + PROOF_CALLS
+        return self._as_it_is(points)
+
+    def _as_it_is(self, points: tuple[Point, ...]) -> Stretch:
+        """Take the climbing image of a converged band for the saddle, if its curvatures do."""
+        top = 1 + int(np.argmax([point.energy for point in points[1:-1]]))
+        saddle = self.seek.judged(points[top], tangent_at(points[top], points[top - 1 : top + 2 : 2]))
+        return self._connect(
+            self.first, self.last, saddle, SPLITS, (points[1:top], points[top + 1 : -1])
+        )
 
     def _polished(self, stretch: Stretch) -> Stretch:
         """Make sure that the highest point of a path is a saddle, and no mere image."""
@@ -203,7 +215,7 @@ class _Search:
         ends = (first, last)
         try:
             return self._connect(
-                first, last, self.seek(start, tangent_at(start, ends), ends), splits
+                first, last, self.seek.find(start, tangent_at(start, ends), ends), splits
             )
         except RestError as rest:
             return self._halves(first, rest.point, last, splits)
@@ -218,18 +230,22 @@ class _Search:
         top = 1 + int(np.argmax(energies[1:-1]))
         along = tangents(np.stack([point.xyz for point in points]), energies)[top - 1]
         try:
-            return self._connect(first, last, self.seek(points[top], along, (first, last)), splits)
+            saddle = self.seek.find(points[top], along, (first, last))
+            near = saddle.point.distance(points[top]) < NEAR_TOP
+            known = (points[1:top], points[top + 1 : -1]) if near else ((), ())
+            return self._connect(first, last, saddle, splits, known)
         except RestError as rest:
             return self._halves(first, rest.point, last, splits)
 
     def _downhill(self, first: Point, last: Point, start: Point) -> Stretch:
         """Look along the way whether there is anything to climb at all."""
         ceiling = max(first.energy, last.energy) + FLAT
-        left = way(self.surface, first, start, ceiling, self.guess)
-        right = way(self.surface, start, last, ceiling, self.guess)
-        found = Stretch((first, *left, start, *right, last), proven=True, converged=True)
-        if found.highest.energy >= ceiling:
+        left, low = way(self.surface, first, start, ceiling, self.guess)
+        if low:
+            right, low = way(self.surface, start, last, ceiling, self.guess)
+        if not low:
             raise FellError
+        found = Stretch((first, *left, start, *right, last), proven=True, converged=True)
         self.notes.add(
             "highest point of a path, above the higher end",
             found.highest.energy - ceiling + FLAT,
@@ -244,24 +260,32 @@ class _Search:
             raise NoProofError("more minima on the way than a hop is split at")
         lower = min(self.first.energy, self.last.energy)
         self.notes.add("a minimum met, above the lower end", middle.energy - lower, unit="eV")
-        pieces = []
-        for a, b in ((first, middle), (middle, last)):
-            ceiling = max(a.energy, b.energy) + FLAT
-            images = way(self.surface, a, b, ceiling, self.guess)
-            piece = Stretch((a, *images, b), proven=True, converged=True)
-            if piece.highest.energy >= ceiling:
-                piece = self._stretch(a, b, piece.highest, splits - 1)
-            pieces.append(piece)
+        mirror = self._mirror_of(first, last)
+        if mirror is not None and middle.distance(mirrored(middle, mirror)) < INVARIANT:
+            half = self._half(first, middle, splits)
+            other = tuple(mirrored(point, mirror) for point in half.points[-2:0:-1])
+            return joined([half, replace(half, points=(middle, *other, last))])
+        pieces = [self._half(first, middle, splits), self._half(middle, last, splits)]
         return joined(pieces)
+
+    def _half(self, first: Point, last: Point, splits: int) -> Stretch:
+        ceiling = max(first.energy, last.energy) + FLAT
+        images, low = way(self.surface, first, last, ceiling, self.guess)
+        piece = Stretch((first, *images, last), proven=True, converged=True)
+        return piece if low else self._stretch(first, last, piece.highest, splits - 1)
 
     # ------------------------------------------------------------------ the proof
 
-    def _connect(self, first: Point, last: Point, saddle: Saddle, splits: int) -> Stretch:
+    def _connect(
+        self,
+        first: Point,
+        last: Point,
+        saddle: Saddle,
+        splits: int,
+        known: tuple[tuple[Point, ...], tuple[Point, ...]] = ((), ()),
+    ) -> Stretch:
         """Go down on both sides and put the pieces together."""
         modes, top = saddle.modes, saddle.point
-        mode = modes.vectors[0]
-        if float((mode * (last.xyz - first.xyz)).sum()) < 0.0:
-            mode = -mode
         self.notes.add("curvature along the path at a saddle", modes.values[0],
                        unit="eV/Å²", limit=0.0, ok=modes.values[0] < 0.0)  # fmt: skip
         self.notes.add("second lowest curvature found at a saddle", modes.values[1],
@@ -269,47 +293,20 @@ class _Search:
         self.notes.add("error of a saddle's energy, as far as its curvatures tell", saddle.error,
                        unit="eV", limit=BELOW, ok=saddle.error < BELOW)  # fmt: skip
         self.saddles.append(top)
-        back, back_joined = self._side(top, -mode, modes, first, last)
-        ahead, ahead_joined = self._side(top, mode, modes, last, first)
+        back, ahead = self.descent.sides(saddle, first, last, self._mirror_of(first, last), known)
         ceiling = top.energy - BELOW
-        before = (first, *back[::-1]) if back_joined else back[::-1]
-        after = (*ahead, last) if ahead_joined else ahead
+        before = (first, *back.points[::-1]) if back.joined else back.points[::-1]
+        after = (*ahead.points, last) if ahead.joined else ahead.points
         pieces = [Stretch((*before, top, *after), proven=True, converged=True)]
-        if not back_joined:
-            pieces.insert(0, self._beyond(first, back[-1], ceiling, splits))
-        if not ahead_joined:
-            pieces.append(self._beyond(ahead[-1], last, ceiling, splits))
+        if not back.joined:
+            pieces.insert(0, self._beyond(first, back.points[-1], ceiling, splits))
+        if not ahead.joined:
+            pieces.append(self._beyond(ahead.points[-1], last, ceiling, splits))
         return joined(pieces)
 
-    def _side(
-        self, saddle: Point, mode: Array, modes: Modes, end: Point, other: Point
-    ) -> tuple[tuple[Point, ...], bool]:
-        """Run down from a saddle until the way to the end is known, or the run is at rest.
-
-        Returns
-        -------
-        tuple
-            Points from the saddle on, and whether the rest of the way is known.
-        """
-        self._check_budget()
-        start = saddle.xyz + mode * PUSH / float(np.linalg.norm(mode, axis=1).max())
-        run = Run(self.surface, self.surface.point(start), modes)
-        ceiling = saddle.energy - BELOW
-        for step in range(1, RUN_STEPS + 1):
-            point = run.points[-1]
-            if in_basin(point, end):
-                return kept(run.points), True
-            if in_basin(point, other):
-                raise NoProofError("both sides of the saddle run down into one end")
-            resting = point.largest_force < AT_REST and step > 2
-            if resting or (step % LOOK_EVERY == 0 and point.energy < ceiling - BELOW):
-                images = way(self.surface, point, end, ceiling, self.guess)
-                if max(image.energy for image in images) < ceiling:
-                    return (*kept(run.points), *images), True
-                if resting:
-                    break
-            run.step()
-        return kept(run.points), False
+    def _mirror_of(self, first: Point, last: Point) -> Mirror | None:
+        """Return what swaps two points, which only the ends of the hop are known to have."""
+        return self.path.mirror if first is self.first and last is self.last else None
 
     def _beyond(self, first: Point, last: Point, ceiling: float, splits: int) -> Stretch:
         """Solve what lies between an end and where a run ended."""

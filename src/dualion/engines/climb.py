@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 NEAR = 0.3
 """A climb closer than this to an end, in Å, has fallen into it."""
-PATIENCE = 12
+PATIENCE = 9
 """Steps without a smaller force after which a climb is given up."""
 BASIN = 0.6
 """A point this close to a minimum, in Å, may be in its harmonic basin."""
 ERROR = 0.003
 """Energy error in eV below which a saddle counts as converged."""
-TRUST, LEAST_TRUST, MOST_TRUST = 0.12, 0.02, 0.25
+TRUST, LEAST_TRUST, MOST_TRUST = 0.2, 0.02, 0.25
 """Trust radius of a climb at its start, and its bounds: the largest displacement, in Å."""
 NOISE = 0.0015
 """Energies are not predicted to better than this, in eV."""

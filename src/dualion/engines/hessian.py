@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-STIFFNESS = 12.0
+STIFFNESS = 6.0
 """Curvature assumed before anything is known, in eV/Å²."""
 DOWNWARD = -0.5
 """Curvature assumed along the path, in eV/Å²."""

@@ -35,6 +35,8 @@ RIDGES = 2
 """Ridges left before a search is given up."""
 SOFT = 0.1
 """A curvature within this of zero, in eV/Å², has no sign: forces of a potential are noisy."""
+REFINE = 0
+"""How often the curvatures of a saddle are refined beyond the directions looked at."""
 TOLERATED = 0.01
 """Error of a saddle's energy, in eV, that is accepted where its modes are too soft for less."""
 AT_REST = 0.05
@@ -115,14 +117,14 @@ class SaddleSearch:
         """
         hessian = Hessian(along, near_mover(start, self.mover, self.surface.cell))
         found = climb(self.surface, start, ends, hessian, fmax=LOOSE, steps=STEPS)
-        guesses = [hessian.vector(0), *self._sideways(hessian.vector(0))]
+        guesses = [hessian.vector(0), hessian.vector(1), *self._sideways(hessian.vector(0))[:1]]
         ridges = 0
         for _ in range(ROUNDS):
             self.check_budget()
             if found.fell:
                 raise FellError
             point = found.point
-            modes = softest_modes(self.surface, point, guesses, learn=hessian.learn)
+            modes = softest_modes(self.surface, point, guesses, refine=REFINE, learn=hessian.learn)
             if modes.values[0] > SOFT and point.largest_force < LOOSE:
                 raise RestError(self._rest(point, modes))
             if found.converged and point.largest_force < self.fmax:
@@ -140,6 +142,21 @@ class SaddleSearch:
         if small and not found.fell and not ridges:
             return Saddle(found.point, modes, found.error)
         raise NoProofError(f"the climb stalled at {found.point.largest_force:.3f} eV/Å")
+
+    def judged(self, point: Point, along: Array) -> Saddle:
+        """Take a point of small forces for the saddle, if its curvatures agree.
+
+        Raises
+        ------
+        NoProofError
+            It does not curve down along the path alone.
+        """
+        hessian = Hessian(along, near_mover(point, self.mover, self.surface.cell))
+        guesses = [along, *self._sideways(along)]
+        modes = softest_modes(self.surface, point, guesses, refine=1, learn=hessian.learn)
+        if modes.values[0] > 0.0 or modes.negative(SOFT) > 1:
+            raise NoProofError("the band's highest image does not curve down along the path alone")
+        return Saddle(point, modes, hessian.error(point.forces))
 
     def _off_ridge(self, point: Point, modes: Modes) -> Point:
         self.notes.add(

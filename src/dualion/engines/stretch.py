@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dualion.engines.surface import Point, Surface
+    from dualion.records import Mirror
 
     Array = NDArray[np.float64]
     Guess = Callable[[Array, Array], Array]
 
-SPACING = 0.8
+GAP = 0.9
 """Largest displacement of an atom between the images of a way, in Å."""
+TOLERANCE = 0.01
+"""Between its images a way may be expected this far above its ceiling, in eV."""
 KEPT = 3
 """Points of a run downhill that are kept as images."""
 
@@ -124,13 +127,18 @@ def straight(first: Array, last: Array) -> Array:
     return line
 
 
-def way(surface: Surface, start: Point, end: Point, ceiling: float, guess: Guess) -> list[Point]:
-    """Evaluate images between two points, from the middle outwards.
+def way(
+    surface: Surface, start: Point, end: Point, ceiling: float, guess: Guess
+) -> tuple[list[Point], bool]:
+    """Evaluate images between two points until it is known whether all of the way is low.
+
+    A gap between neighbours is closed when no atom moves farther than :data:`GAP` in it and the
+    cubic through both energies and forces stays below the ceiling; an open gap is halved.
 
     Parameters
     ----------
     surface
-        Evaluates: one to three images.
+        Evaluates.
     start, end
         The two points.
     ceiling
@@ -140,15 +148,44 @@ def way(surface: Surface, start: Point, end: Point, ceiling: float, guess: Guess
 
     Returns
     -------
-    list of Point
-        In order from start to end.
+    tuple
+        The images in order from start to end, and whether all of the way lies below the ceiling.
     """
     images = guess(start.xyz, end.xyz)
-    count = min(3, max(1, int(np.ceil(start.distance(end) / SPACING)) - 1))
-    places = np.linspace(0.0, len(images) - 1, count + 2)[1:-1].round().astype(int)
-    found: dict[int, Point] = {}
-    for k in sorted({int(k) for k in places}, key=lambda k: abs(k - (len(images) - 1) / 2)):
-        found[k] = surface.point(images[k])
-        if found[k].energy > ceiling:
-            break
-    return [found[k] for k in sorted(found)]
+    found = {0: start, len(images) - 1: end}
+    while True:
+        places = sorted(found)
+        gaps = [
+            (found[a].distance(found[b]), a, b)
+            for a, b in pairwise(places)
+            if found[a].distance(found[b]) > GAP or rise(found[a], found[b]) > ceiling + TOLERANCE
+        ]
+        inner = [found[k] for k in places[1:-1]]
+        if not gaps:
+            return inner, True
+        _, a, b = max(gaps)
+        if b - a < 2:
+            return inner, False
+        middle = (a + b) // 2
+        found[middle] = surface.point(images[middle])
+        if found[middle].energy > ceiling:
+            return [found[k] for k in sorted(found)[1:-1]], False
+
+
+def rise(first: Point, last: Point) -> float:
+    """Highest energy of the cubic through the energies and forces of two points, in eV."""
+    step = last.xyz - first.xyz
+    t = np.linspace(0.0, 1.0, 21)
+    slopes = [-float((point.forces * step).sum()) for point in (first, last)]
+    cubic = (
+        (2.0 * t**3 - 3.0 * t**2 + 1.0) * first.energy
+        + (t**3 - 2.0 * t**2 + t) * slopes[0]
+        + (3.0 * t**2 - 2.0 * t**3) * last.energy
+        + (t**3 - t**2) * slopes[1]
+    )
+    return float(cubic.max())
+
+
+def mirrored(point: Point, mirror: Mirror) -> Point:
+    """Return the mirror image of a point, which has its energy."""
+    return replace(point, xyz=mirror.apply(point.xyz), forces=mirror.turn(point.forces))
