@@ -7,8 +7,8 @@ Measures, with CHGNet and one cell of the library, in one run of about a minute 
 
     python benchmarks/throughput/workers.py [--framework li6ps5cl] [--seconds 5] [--rounds 3]
 
-The variants take turns, so that whatever else the machine does falls on all alike; printed is the
-median over the rounds, and the lowest and highest.
+The variants take turns, to and fro, so that whatever else the machine does falls on all alike;
+printed is the median over the rounds, and the lowest and highest.
 """
 
 from __future__ import annotations
@@ -173,14 +173,16 @@ def measured(name: str, distance: float, seconds: float, rounds: int) -> dict[st
     try:
         for server in (*singles, double):
             server.line()
-        for _ in range(rounds):
-            for title, servers, cpus in (
+        for number in range(rounds):
+            variants: list[tuple[str, list[Server], list[list[int]]]] = [
                 ("two workers, one thread each, free", singles, [free, free]),
                 ("two workers, one thread each, pinned", singles, [[cpu] for cpu in pinned]),
                 ("one worker, two threads, free", [double], [free]),
                 ("one worker, two threads, pinned", [double], [pinned]),
                 ("one worker, one thread, free", singles[:1], [free]),
-            ):
+            ]
+            # To and fro, so that none always comes first.
+            for title, servers, cpus in variants[:: 1 if number % 2 else -1]:
                 for server, where in zip(servers, cpus, strict=True):
                     server.order(what="calls", seconds=seconds, cpus=where)
                 rate = sum(json.loads(server.line())["calls"] for server in servers)
