@@ -83,6 +83,16 @@ class Outcome(StrEnum):
         return self in {Outcome.CONVERGED, Outcome.INTERMEDIATE_MINIMUM}
 
 
+class Check(StrEnum):
+    """What can be known of a barrier beyond its number."""
+
+    CONVERGED = "forces converged"
+    RESOLVED = "no higher point between the images"
+    CURVES_DOWN = "curves down along the path"
+    ONE_NEGATIVE = "no second negative curvature found"
+    JOINS_ENDS = "saddle joins the ends"
+
+
 class Finding(Record):
     """One piece of evidence: a quantity, what it was held against, and the result."""
 
@@ -482,6 +492,10 @@ class Band(Record):
     force_calls: int
     charge: int = 0
     stamp: EngineStamp
+    residual_norm: float | None = Field(
+        None,
+        description="True force on the highest image, norm over all atoms, in eV/Å; None: unknown.",
+    )
     proven: bool | None = Field(
         None, description="Whether its saddles are proven to join its ends; None: not looked at."
     )
@@ -539,6 +553,21 @@ class FrameworkResponse(Record):
     )
 
 
+class BarrierError(Record):
+    """How far a barrier may be from that of the same engine's true saddle, and what was checked.
+
+    Of the numerics alone: the error of the engine itself comes on top.
+    """
+
+    residual: float = Field(description="Largest force left on the highest image, in eV/Å.")
+    energy: float | None = Field(
+        None, description="Bound on the barrier's error, in eV; None: the highest image is an end."
+    )
+    fit_difference: float = Field(description="Fitted maximum minus highest image, in eV.")
+    verified: tuple[Check, ...] = ()
+    unverified: tuple[Check, ...] = Field((), description="Not looked at, or not found to hold.")
+
+
 class Provenance(Record):
     """Where a record comes from."""
 
@@ -565,6 +594,9 @@ class HopRecord(Record):
     forward: float | None = Field(None, description="Highest image minus initial, in eV.")
     reverse: float | None = Field(None, description="Highest image minus final, in eV.")
     forward_fit: float | None = Field(None, description="Fitted maximum minus initial, in eV.")
+    error: BarrierError | None = Field(
+        None, description="How sure the numerics are; None: no band was run, or an older dualion."
+    )
     energy_difference: float | None = Field(None, description="Final minus initial, in eV.")
     path_length: float | None = Field(None, description="Length of the mover's path, in Å.")
     response: FrameworkResponse | None = None

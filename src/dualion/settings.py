@@ -105,7 +105,7 @@ class Places(BaseSettings):
     """Where things lie on this machine.
 
     Read from the environment: ``DUALION_RUNS``, ``DUALION_STORE``, ``DUALION_LIBRARY``,
-    ``DUALION_ENGINES``, ``DUALION_WORKERS``.
+    ``DUALION_ENGINES``, ``DUALION_WORKERS``, ``DUALION_PIN``.
     """
 
     model_config = SettingsConfigDict(env_prefix="DUALION_", extra="ignore")
@@ -117,3 +117,8 @@ class Places(BaseSettings):
     )
     engines: Path | None = Field(None, description="YAML file with further engine entries.")
     workers: int | None = Field(None, ge=1, description="Worker processes; None: one per core.")
+    pin: bool = Field(
+        default=False,
+        description="Keep each worker on one CPU, if there are as many as workers. Not where "
+        "several runs share a machine: all would take the same CPUs.",
+    )

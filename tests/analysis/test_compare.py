@@ -10,7 +10,7 @@ import pytest
 from dualion.analysis.compare import compare, comparison_table, environment
 from dualion.analysis.comparison import measure, outcome_word, percent
 from dualion.errors import InputError
-from dualion.records import Arrangement, Outcome, Substitution
+from dualion.records import Arrangement, BarrierError, Outcome, Substitution
 
 
 def doped(label, *atoms):
@@ -228,6 +228,7 @@ def test_the_table_holds_every_number_of_the_record(make_record):
         "arrangement": "pure",
         "Li forward": "0.218 eV",
         "Li reverse": "0.100 eV",
+        "Li ±": "–",
         "Li ΔE": "−0.042 eV",
         "Li path": "3.46 Å",
         "Li max anion shift": "0.31 Å",
@@ -256,3 +257,18 @@ def test_an_absent_quantity_is_a_dash_and_zero_has_no_sign(value, text):
     assert measure(value, "eV") == text
     assert measure(0.5, "eV", sign=True) == "+0.500 eV"
     assert percent(0.0449) == "4.5 %"
+
+
+def test_errors_of_both_ions_add_up_to_that_of_their_difference(make_record):
+    def error(energy):
+        return BarrierError(residual=0.02, energy=energy, fit_difference=0.001)
+
+    records = [
+        make_record(forward=0.2, error=error(0.004)),
+        make_record(moving_ion="Cu", forward=0.6, error=error(0.0101)),
+    ]
+    (row,) = compare(records).groups[0].rows
+    assert row.difference_error == pytest.approx(0.0141)
+    header, line = comparison_table(compare(records))
+    cell = dict(zip(header, line, strict=True))
+    assert (cell["Li ±"], cell["Cu ±"]) == ("± 0.004 eV", "± 0.011 eV")  # rounded up

@@ -9,10 +9,17 @@ import pytest
 
 from dualion.analysis.report import RunFacts, report_html, write_report
 from dualion.errors import RunError
-from dualion.records import Arrangement, Finding, HostState, Outcome, Supercell
+from dualion.records import Arrangement, BarrierError, Check, Finding, HostState, Outcome, Supercell
 
 VOID = {"meta", "img", "source", "br"}
 FACTS = RunFacts(wall_seconds=3725.4, force_calls=1840, jobs=31, failed_jobs=2)
+ERROR = BarrierError(
+    residual=0.0211,
+    energy=0.0041,
+    fit_difference=0.0007,
+    verified=(Check.CONVERGED, Check.RESOLVED),
+    unverified=(Check.JOINS_ENDS,),
+)
 UNIT = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
 
 
@@ -70,7 +77,7 @@ def drawn(monkeypatch):
 @pytest.fixture
 def pair(make_record):
     return [
-        make_record(forward=0.2184, reverse=0.1512),
+        make_record(forward=0.2184, reverse=0.1512, error=ERROR),
         make_record(moving_ion="Cu", forward=0.6301, reverse=0.5209),
     ]
 
@@ -103,8 +110,8 @@ def test_the_table_holds_the_numbers_of_the_records(pair):
 
     assert [
         "h1 24g–24g 3.26 Å", "pure/dilute",
-        "0.218 eV", "0.151 eV", "+0.067 eV",
-        "0.630 eV", "0.521 eV", "+0.109 eV",
+        "0.218 eV", "0.151 eV", "± 0.005 eV", "+0.067 eV",
+        "0.630 eV", "0.521 eV", "–", "+0.109 eV",
         "+0.412 eV", "2.89",
     ] in page.rows  # fmt: skip
     cost = ["3.42 Å", "0.31 Å", "0.080 Å", "1.2 %", "–"]
@@ -193,7 +200,9 @@ def test_the_evidence_of_each_record_is_there(make_record):
         Finding(check="largest PS4 angle change", value=22.5, limit=20.0, unit="°", passed=False),
         Finding(check="no limit", value=float("nan")),
     )
-    record = make_record(findings=findings, note="kept for its path", forward_fit=0.2311)
+    record = make_record(
+        findings=findings, note="kept for its path", forward_fit=0.2311, error=ERROR
+    )
     page = read([record])
 
     assert ["climbing force", "0.0213 eV/Å", "0.03 eV/Å", "passed"] in page.rows
@@ -202,6 +211,11 @@ def test_the_evidence_of_each_record_is_there(make_record):
     for text in (
         "kept for its path",
         "0.231 eV",
+        "± 0.005 eV",
+        "0.0007 eV",
+        "0.021 eV/Å",
+        "forces converged; no higher point between the images",
+        "saddle joins the ends",
         record.record_id,
         record.theory.fingerprint,
         record.theory.stamp.model_sha256,

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dualion.cli.app import app
-from dualion.records import HopRecord, Outcome
+from dualion.records import BarrierError, Check, HopRecord, Outcome
 from dualion.store.sqlite import open_store
 
 CIF = """data_test
@@ -29,6 +29,13 @@ _atom_site_fract_y
 _atom_site_fract_z
 _atom_site_occupancy
 """
+ERROR = BarrierError(
+    residual=0.02,
+    energy=0.0061,
+    fit_difference=0.001,
+    verified=(Check.CONVERGED, Check.RESOLVED),
+    unverified=(Check.JOINS_ENDS,),
+)
 FCC = ((0.0, 0.0, 0.0), (0.0, 0.5, 0.5), (0.5, 0.0, 0.5), (0.5, 0.5, 0.0))
 
 
@@ -118,7 +125,7 @@ def store(tmp_path, make_record) -> Path:
     """A store with Li and Cu on two hops; Cu has no barrier on the second."""
     path = tmp_path / "some.sqlite"
     records: list[HopRecord] = [
-        make_record(class_id="h1", forward=0.218),
+        make_record(class_id="h1", forward=0.218, error=ERROR),
         make_record(class_id="h2", forward=0.343),
         make_record(class_id="h1", moving_ion="Cu", forward=0.63, reverse=0.70),
         make_record(class_id="h2", moving_ion="Cu", outcome=Outcome.WRONG_MOVER),

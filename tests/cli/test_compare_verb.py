@@ -19,6 +19,8 @@ def test_both_ions_stand_in_one_row_with_their_difference(dualion, store):
     assert rows[0]["Li_forward"] == pytest.approx(0.218)
     assert rows[0]["Cu_forward"] == pytest.approx(0.63)
     assert rows[0]["difference"] == pytest.approx(0.412)
+    assert rows[0]["Li_barrier_error"] == pytest.approx(0.0061)
+    assert rows[0]["difference_error"] is None  # that of Cu is not known
     assert rows[1]["Cu_forward"] is None
     assert rows[1]["Cu_outcome"] == "wrong_mover"
     assert rows[1]["difference"] is None
@@ -35,6 +37,7 @@ def test_the_table_names_the_level_of_theory_and_both_ions(dualion, store):
     out = dualion(*WORDS, "--store", store).out
     assert "chgnet 0.4.2" in out
     assert "+0.412 eV" in out
+    assert "± 0.007 eV" in out
     assert "wrong mover" in out
     assert "0.31 Å" in out
 

@@ -58,6 +58,23 @@ def test_csv_and_json_have_the_same_fields_and_numbers(dualion, store):
     ]
 
 
+def test_the_error_of_a_barrier_and_what_was_checked_are_fields(dualion, store):
+    (row,) = [r for r in rows_of(dualion("query", "--store", store, "--json")) if r["verified"]]
+    assert (row["moving_ion"], row["hop_class"]) == ("Li", "h1")
+    assert row["barrier_error"] == pytest.approx(0.0061)
+    assert row["fit_difference"] == pytest.approx(0.001)
+    assert row["residual_force"] == pytest.approx(0.02)
+    assert row["verified"] == "forces converged; no higher point between the images"
+    assert row["unverified"] == "saddle joins the ends"
+    assert "0.006" in dualion("query", "--store", store).out
+
+
+@pytest.mark.parametrize(("limit", "title"), [(0, "0 records"), (1, "1 record"), (2, "2 records")])
+def test_the_table_counts_its_records(dualion, store, limit, title):
+    first = dualion("query", "--store", store, "--limit", limit).out.splitlines()[0]
+    assert first.strip() == title
+
+
 def test_an_empty_answer_still_has_the_heading_in_csv(dualion, store):
     full = dualion("query", "--store", store, "--csv").out.splitlines()
     empty = dualion("query", "--store", store, "--csv", "--framework", "x").out.splitlines()

@@ -42,6 +42,30 @@ def test_a_calculator_that_cannot_be_built_names_the_engine():
         build_source(EngineChoice(name="odd", entry=entry))
 
 
+def test_one_model_is_loaded_once_whatever_the_choice_calls_it(monkeypatch):
+    built = []
+
+    def counting():
+        built.append(1)
+        return EMT()
+
+    monkeypatch.setattr(calculators, "emt_calculator", counting)
+    calculators._calculator.cache_clear()
+    same = EngineEntry(
+        name="mine", calculator="dualion.engines.calculators:emt_calculator", package="ase"
+    )
+    for choice in (
+        EMT_CHOICE,
+        EngineChoice(name="emt", device="cpu"),
+        EngineChoice(name="emt", trust_model=True),
+        EngineChoice(name="mine", entry=same),
+        EMT_CHOICE,
+    ):
+        assert build_source(choice)(*arrays(bulk("Cu")), stress=False).forces.shape == (1, 3)
+    assert len(built) == 1
+    calculators._calculator.cache_clear()
+
+
 def test_memory_that_runs_out_is_no_property_of_the_structure():
     class Hungry(EMT):
         def calculate(self, *_arguments, **_options):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from dualion.errors import StructureError
 from dualion.records import Arrangement, Geometry, Hop, Mechanism, as_vectors
 from dualion.structures.displacement import (
+    assigned,
     band_host_indices,
     distances,
     minimum_image,
@@ -37,6 +38,22 @@ def test_the_minimum_image_is_the_shortest_over_all_lattice_vectors(seed):
 
 def test_distances_of_no_points_are_an_empty_table():
     assert distances(np.zeros((0, 3)), np.ones((4, 3)), 5.0 * np.eye(3)).shape == (0, 4)
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10**6), crowded=st.booleans())
+def test_the_assignment_is_the_best_of_all_permutations(seed, crowded):
+    rng = np.random.default_rng(seed)
+    cell = 6.0 * np.eye(3) + rng.uniform(-2.0, 2.0, (3, 3))
+    sites = rng.uniform(-9.0, 9.0, (5, 3))
+    # Near their own sites, or all near one: then not everyone gets the nearest.
+    home = sites[[0] * 4] if crowded else sites[rng.permutation(5)[:4]]
+    points = home + rng.normal(0.0, 0.3, (4, 3)) + rng.integers(-2, 3, (4, 3)) @ cell
+    squared = distances(points, sites, cell) ** 2
+    best = min(squared[range(4), p].sum() for p in map(list, itertools.permutations(range(5), 4)))
+    found = assigned(points, sites, cell)
+    assert len(set(found.tolist())) == 4
+    assert squared[range(4), found].sum() == pytest.approx(best)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from jobflow.managers.local import run_locally
 from maggma.stores import MemoryStore
 
 from dualion.launch.run import prepare
-from dualion.records import HopRecord, Outcome
+from dualion.records import Check, HopRecord, Outcome
 from dualion.workflows.pair import pair_flow
 
 CAMPAIGN = """
@@ -113,6 +113,17 @@ def test_forward_minus_reverse_is_the_difference_of_the_ends(plain):
                 record.energy_difference, abs=1e-9
             )
             assert record.energies[-1] == pytest.approx(record.energy_difference, abs=1e-9)
+
+
+def test_every_band_says_how_sure_its_numbers_are(plain):
+    for record in plain:
+        assert record.error.residual < 0.03
+        assert 0.0 < record.error.energy < 0.05
+        assert record.error.fit_difference == pytest.approx(
+            record.forward_fit - record.forward, abs=1e-9
+        )
+        assert Check.CONVERGED in record.error.verified
+        assert Check.JOINS_ENDS in record.error.unverified  # a full band does not look
 
 
 def test_a_symmetric_hop_has_equal_barriers_and_both_ions_share_its_class(plain):

@@ -9,7 +9,13 @@ import numpy as np
 
 from dualion.analysis.polyanion import is_anion, polyanions
 from dualion.records import Finding, Outcome, Record
-from dualion.structures.displacement import band_host_indices, distances, minimum_image, mover_sites
+from dualion.structures.displacement import (
+    assigned,
+    band_host_indices,
+    distances,
+    minimum_image,
+    mover_sites,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -300,9 +306,7 @@ def _sites(motion: _Motion, spectators: Sequence[int]) -> tuple[Array, tuple[int
 
 def _assign(ions: Array, sites: Array, cell: Array) -> list[int]:
     """Site of each ion, one to one, with the least sum of squared distances."""
-    from scipy.optimize import linear_sum_assignment
-
-    return [int(k) for k in linear_sum_assignment(distances(ions, sites, cell) ** 2)[1]]
+    return [int(k) for k in assigned(ions, sites, cell)]
 
 
 def _framework_kept(motion: _Motion) -> tuple[Outcome | None, list[Finding]]:

@@ -187,6 +187,7 @@ def _cell(records: list[HopRecord]) -> IonCell | None:
         forward=best.forward,
         reverse=best.reverse,
         forward_fit=best.forward_fit,
+        error=best.error,
         energy_difference=best.energy_difference,
         path_length=best.path_length,
         response=best.response,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from pydantic import Field
 
 from dualion.errors import InputError
 from dualion.records import (
+    BarrierError,
     FrameworkResponse,
     LevelOfTheory,
     Mechanism,
@@ -45,6 +48,7 @@ class IonCell(Record):
     forward: float | None = Field(None, description="In eV.")
     reverse: float | None = Field(None, description="In eV.")
     forward_fit: float | None = Field(None, description="In eV.")
+    error: BarrierError | None = Field(None, description="How sure the numerics are.")
     energy_difference: float | None = Field(None, description="Final minus initial, in eV.")
     path_length: float | None = Field(None, description="Of the mover, in Å.")
     response: FrameworkResponse | None = None
@@ -59,6 +63,11 @@ class IonCell(Record):
     others: tuple[str, ...] = Field(
         (), description="Ids of further records of the same hop, theory and ion, not shown."
     )
+
+    @property
+    def barrier_error(self) -> float | None:
+        """Bound on the numerical error of a barrier, in eV; None: unknown, or no barrier."""
+        return self.error.energy if self.error and self.forward is not None else None
 
     @property
     def text(self) -> str:
@@ -88,6 +97,12 @@ class ComparisonRow(Record):
     def difference(self) -> float | None:
         """Forward barrier of the second ion minus that of the first, in eV."""
         return _difference(self._both("forward"))
+
+    @property
+    def difference_error(self) -> float | None:
+        """Sum of both numerical error bounds, in eV; None if either is unknown."""
+        both = self._both("barrier_error")
+        return None if both is None else sum(both)
 
     @property
     def reverse_difference(self) -> float | None:
@@ -187,8 +202,8 @@ def comparison_table(comparison: Comparison | ComparisonGroup) -> list[list[str]
 
 
 _FLAT_CELL = (
-    "record_id", "outcome", "forward", "reverse", "forward_fit", "energy_difference",
-    "path_length", "resting_depth", "ranking_only", "broken_symmetry_host",
+    "record_id", "outcome", "forward", "reverse", "forward_fit", "barrier_error",
+    "energy_difference", "path_length", "resting_depth", "ranking_only", "broken_symmetry_host",
 )  # fmt: skip
 _FLAT_RESPONSE = (
     "volume_change", "largest_anion_displacement", "rms_anion_displacement", "bond_distortion",
@@ -218,6 +233,7 @@ def _flat(group: ComparisonGroup, row: ComparisonRow) -> dict[str, Value]:
         for name in _FLAT_RESPONSE:
             flat[f"{ion}_{name}"] = None if response is None else getattr(response, name)
     flat["difference"] = row.difference
+    flat["difference_error"] = row.difference_error
     flat["reverse_difference"] = row.reverse_difference
     flat["ratio"] = row.ratio
     return flat
@@ -228,7 +244,9 @@ def _plain(value: Value) -> Value:
 
 
 def _header(ions: tuple[str, ...]) -> list[str]:
-    names = ("forward", "reverse", "ΔE", "path", "max anion shift", "rms shift", "bonds", "volume")
+    names = (
+        "forward", "reverse", "±", "ΔE", "path", "max anion shift", "rms shift", "bonds", "volume",
+    )  # fmt: skip
     header = ["hop", "arrangement", *(f"{ion} {name}" for ion in ions for name in names)]
     return [*header, f"{ions[1]}−{ions[0]}", f"{ions[1]}/{ions[0]}"] if len(ions) == 2 else header
 
@@ -237,12 +255,13 @@ def _cells(row: ComparisonRow) -> list[str]:
     cells = [row.hop, row.arrangement]
     for cell in row.cells:
         if cell is None:
-            cells += ["–"] * 8
+            cells += ["–"] * 9
             continue
         cost = cell.response
         cells += [
             cell.text,
             measure(cell.reverse, "eV"),
+            plus_minus(cell.barrier_error),
             measure(cell.energy_difference, "eV", sign=True),
             measure(cell.path_length, "Å", digits=2),
             measure(cost.largest_anion_displacement if cost else None, "Å", digits=2),
@@ -265,6 +284,11 @@ def measure(value: float | None, unit: str, *, digits: int = 3, sign: bool = Fal
     value = round(value, digits) + 0.0  # no '-0.000'
     text = f"{value:+.{digits}f}" if sign and value else f"{value:.{digits}f}"
     return f"{text.replace('-', '−')} {unit}".rstrip()
+
+
+def plus_minus(error: float | None) -> str:
+    """Format an error bound in eV, rounded up to a meV, or a dash."""
+    return "–" if error is None else f"± {math.ceil(1000.0 * error - 1e-9) / 1000.0:.3f} eV"
 
 
 def percent(value: float | None, *, sign: bool = False) -> str:

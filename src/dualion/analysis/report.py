@@ -21,6 +21,7 @@ from dualion.analysis.comparison import (
     measure,
     outcome_word,
     percent,
+    plus_minus,
 )
 from dualion.analysis.page import element, facts, fold, page, picture, table
 from dualion.analysis.plots import profile_png
@@ -164,6 +165,12 @@ def _warnings(records: list[HopRecord]) -> Iterator[str]:
 def _group(group: ComparisonGroup, known: dict[str, HopRecord]) -> Iterator[Element]:
     yield element("h2", group.label)
     yield _barriers(group)
+    yield element(
+        "p",
+        "±: bound on the error of convergence (forces left on the highest image); the engine's own "
+        "error comes on top.",
+        style="faint",
+    )
     yield element("h3", "What the framework pays")
     yield _responses(group)
     yield element(
@@ -207,7 +214,7 @@ def _heads(ions: Sequence[str], names: Sequence[str], last: Sequence[str]) -> li
 
 def _barriers(group: ComparisonGroup) -> Element:
     two = len(group.ions) == 2
-    names = ("forward", "reverse", "ΔE of sites")
+    names = ("forward", "reverse", "±", "ΔE of sites")
     last = (f"{group.ions[1]} − {group.ions[0]}", "ratio") if two else ()
     rows = []
     for row in group.rows:
@@ -223,10 +230,11 @@ def _barriers(group: ComparisonGroup) -> Element:
 
 def _barrier_cells(cell: IonCell | None) -> list[Element]:
     if cell is None:
-        return [_number("–")] * 3
+        return [_number("–")] * 4
     return [
         element("td", cell.text, style="" if cell.outcome.is_barrier else "word"),
         _number(measure(cell.reverse, "eV")),
+        _number(plus_minus(cell.barrier_error)),
         _number(measure(cell.energy_difference, "eV", sign=True)),
     ]
 
@@ -325,6 +333,7 @@ def _record(record: HopRecord) -> Element:
                 ("outcome", outcome_word(record.outcome)),
                 ("note", record.note),
                 ("fitted maximum", _if(record.forward_fit, "eV")),
+                *_certainty(record),
                 ("ΔE of sites", _if(record.energy_difference, "eV", sign=True)),
                 ("path of the ion", _if(record.path_length, "Å")),
                 ("mechanism", record.hop.mechanism.value),
@@ -349,6 +358,21 @@ def _record(record: HopRecord) -> Element:
     if record.findings:
         inside.append(_findings(record.findings))
     return fold([summary, element("span", failed, style="bad")], *inside)
+
+
+def _certainty(record: HopRecord) -> list[tuple[str, str]]:
+    """Say how sure the numerics are."""
+    error = record.error
+    if error is None:
+        return []
+    bound = error.energy if record.outcome.is_barrier else None
+    return [
+        ("error of convergence", "" if bound is None else plus_minus(bound)),
+        ("fitted maximum above the highest image", measure(error.fit_difference, "eV", digits=4)),
+        ("force left on the highest image", measure(error.residual, "eV/Å")),
+        ("verified", "; ".join(error.verified)),
+        ("not verified", "; ".join(error.unverified)),
+    ]
 
 
 def _if(value: float | None, unit: str, *, sign: bool = False) -> str:

@@ -81,6 +81,7 @@ def _barrier_columns(ions: tuple[str, ...]) -> list[Column]:
         columns += [
             Column(f"{ion} forward", ion),
             Column(f"{ion} reverse", "back"),
+            Column(f"{ion} error", "±"),
             Column(f"{ion} sites", "ΔE"),
         ]
     if len(ions) == 2:
@@ -102,7 +103,7 @@ def _cost_columns(ions: tuple[str, ...]) -> list[Column]:
 
 
 def _cells(group: ComparisonGroup, row: ComparisonRow) -> dict[str, str]:
-    from dualion.analysis.comparison import measure, percent
+    from dualion.analysis.comparison import measure, percent, plus_minus
 
     cells = {
         "hop": row.hop,
@@ -115,6 +116,7 @@ def _cells(group: ComparisonGroup, row: ComparisonRow) -> dict[str, str]:
         cells |= {
             f"{ion} forward": cell.text if cell else "–",
             f"{ion} reverse": measure(cell.reverse if cell else None, "eV"),
+            f"{ion} error": plus_minus(cell.barrier_error if cell else None),
             f"{ion} sites": measure(cell.energy_difference if cell else None, "eV", sign=True),
             f"{ion} path": measure(cell.path_length if cell else None, "Å", digits=2),
             f"{ion} rms": measure(cost.rms_anion_displacement if cost else None, "Å", digits=2),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dualion.cli.listing import counted
 from dualion.cli.selection import (
     FIELDS,
     CationOption,
@@ -87,9 +88,9 @@ def export(
         records = opened.query(wanted, images=kind is Format.EXTXYZ)
         with whole_file(file) as target:
             if kind is Format.CSV:
-                told = f"{write_csv(target, records)} records"
+                told = counted(write_csv(target, records), "record")
             else:
-                told = f"{write_extxyz(target, records)} images"
+                told = counted(write_extxyz(target, records), "image")
     typer.echo(f"{told} in {file}")
 
 

@@ -46,6 +46,11 @@ class Column:
         return str(value)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return '1 record' or '2 records'."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def print_json(value: object) -> None:
     """Write plain data as JSON to stdout, and nothing else."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dualion.cli.listing import Column, one_form, print_listing
+from dualion.cli.listing import Column, counted, one_form, print_listing
 from dualion.cli.selection import (
     FIELDS,
     CationOption,
@@ -30,6 +30,7 @@ SHOWN = (
     Column("hop", "hop"),
     Column("forward", "forward / eV", 3),
     Column("reverse", "reverse / eV", 3),
+    Column("barrier_error", "± / eV", 3),
     Column("outcome", "outcome"),
     Column("engine", "engine"),
     Column("fingerprint", "level of theory"),
@@ -68,4 +69,4 @@ def query(
     with reading(store) as opened:
         rows = [flat(record) for record in opened.query(wanted)]
     columns = tuple(Column(key, key) for key in FIELDS) if as_csv else SHOWN
-    print_listing(rows, columns, as_json=as_json, as_csv=as_csv, title=f"{len(rows)} records")
+    print_listing(rows, columns, as_json=as_json, as_csv=as_csv, title=counted(len(rows), "record"))

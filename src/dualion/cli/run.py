@@ -60,6 +60,7 @@ def run(
             runs=folder,
             store=given if given is not None else folder / store_path(None).name,
             workers=workers if workers is not None else places().workers,
+            pin=places().pin,
             observer=display,
         )
     _report(done, messages, as_json=as_json, quiet=quiet)

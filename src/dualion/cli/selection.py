@@ -157,6 +157,11 @@ FIELDS: dict[str, Callable[[HopRecord], object]] = {
     "forward": lambda r: r.forward,
     "reverse": lambda r: r.reverse,
     "forward_fit": lambda r: r.forward_fit,
+    "barrier_error": lambda r: r.error.energy if r.error and r.forward is not None else None,
+    "fit_difference": lambda r: r.error.fit_difference if r.error else None,
+    "residual_force": lambda r: r.error.residual if r.error else None,
+    "verified": lambda r: "; ".join(r.error.verified) if r.error else None,
+    "unverified": lambda r: "; ".join(r.error.unverified) if r.error else None,
     "energy_difference": lambda r: r.energy_difference,
     "path_length": lambda r: r.path_length,
     "min_image_distance": lambda r: r.min_image_distance,
@@ -169,7 +174,8 @@ FIELDS: dict[str, Callable[[HopRecord], object]] = {
     "created": lambda r: r.provenance.created,
     "note": lambda r: r.note,
 }
-"""What a table or spreadsheet can hold of a record. Energies in eV, lengths in Å."""
+"""What a table or spreadsheet can hold of a record. Energies in eV, lengths in Å, forces in eV/Å.
+"""
 
 
 def flat(record: HopRecord) -> dict[str, object]:

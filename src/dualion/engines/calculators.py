@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import json
 import os
 import warnings
 from collections.abc import Iterator
@@ -35,8 +36,8 @@ _REFUSALS = (RuntimeError, ValueError, KeyError, NotImplementedError, Arithmetic
 def build_source(choice: EngineChoice) -> Source:
     """Return what computes energies and forces for an engine.
 
-    The model is loaded once per process, engine and device; it is only ever read from a local
-    file whose hash was checked.
+    A model is loaded once per process and device, whatever the choice calls it; it is only ever
+    read from a local file whose hash was checked.
 
     Raises
     ------
@@ -49,12 +50,6 @@ def build_source(choice: EngineChoice) -> Source:
     EngineError
         The calculator cannot be built.
     """
-    return _Source(choice.name, _calculator(choice.model_dump_json()))
-
-
-@cache
-def _calculator(choice_json: str) -> Any:  # noqa: ANN401 - any ASE calculator
-    choice = EngineChoice.model_validate_json(choice_json)
     entry = entry_of(choice)
     require_installed(entry)
     model = checked_model(entry, trust=choice.trust_model)
@@ -63,18 +58,27 @@ def _calculator(choice_json: str) -> Any:  # noqa: ANN401 - any ASE calculator
         arguments[entry.model_argument] = str(model[0])
     if entry.device_argument is not None:
         arguments[entry.device_argument] = _device(choice, entry)
-    module, attribute = entry.calculator.split(":")
+    sha256 = "" if model is None else model[1]
+    try:
+        calculator = _calculator(entry.calculator, json.dumps(arguments, sort_keys=True), sha256)
+    except DualionError:
+        raise
+    except Exception as error:  # whatever a foreign constructor raises
+        raise EngineError(
+            f"the calculator cannot be built: {type(error).__name__}: {error}",
+            where=f"engine '{entry.name}'",
+            remedy=f"check {entry.package} and the entry's kwargs",
+        ) from error
+    return _Source(choice.name, calculator)
+
+
+@cache
+def _calculator(path: str, arguments: str, sha256: str) -> Any:  # noqa: ANN401 - any ASE calculator
+    """Build a calculator; what is asked for in other words but is the same is built once."""
+    del sha256  # part of the cache's key: the file may change under its name
+    module, attribute = path.split(":")
     with _quiet():
-        try:
-            return getattr(importlib.import_module(module), attribute)(**arguments)
-        except DualionError:
-            raise
-        except Exception as error:  # whatever a foreign constructor raises
-            raise EngineError(
-                f"the calculator cannot be built: {type(error).__name__}: {error}",
-                where=f"engine '{entry.name}'",
-                remedy=f"check {entry.package} and the entry's kwargs",
-            ) from error
+        return getattr(importlib.import_module(module), attribute)(**json.loads(arguments))
 
 
 def _device(choice: EngineChoice, entry: EngineEntry) -> str:

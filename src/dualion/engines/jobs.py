@@ -157,10 +157,16 @@ def _band(path: Path, found: BandResult, stamp: EngineStamp, charge: int) -> Ban
         force_calls=found.force_calls,
         charge=charge,
         stamp=stamp,
+        residual_norm=None if found.failure else _residual_norm(found),
         proven=found.proven,
         findings=found.findings,
         failure=found.failure,
     )
+
+
+def _residual_norm(found: BandResult) -> float:
+    """Norm of the true force on the highest image between the ends, in eV/Å."""
+    return float(np.linalg.norm(found.forces[int(np.argmax(found.energies[1:-1]))]))
 
 
 def _undone(path: Path, stamp: EngineStamp, charge: int) -> Band:

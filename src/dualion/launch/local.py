@@ -27,6 +27,7 @@ from jobflow.core.reference import OutputReference, find_and_resolve_references
 from dualion.engines.fingerprint import stamp_of
 from dualion.engines.registry import EngineChoice
 from dualion.errors import DualionError, RunError, StoreError
+from dualion.launch.affinity import cpus_for
 from dualion.launch.outputs import Outputs
 from dualion.launch.pool import Pool, Worker
 from dualion.launch.state import RunState
@@ -86,6 +87,8 @@ class LocalRunner:
         Takes what workers print.
     workers
         Number of worker processes.
+    pin
+        Keep each worker on one CPU, where there are as many as workers.
     on_record
         Called once with every hop record, at once when it is made.
     observer
@@ -99,6 +102,7 @@ class LocalRunner:
         checkpoints: Path,
         logfile: Path,
         workers: int,
+        pin: bool = False,
         on_record: Callable[[HopRecord], None],
         observer: Observer | None = None,
     ) -> None:
@@ -106,7 +110,7 @@ class LocalRunner:
         self.checkpoints = checkpoints
         self.on_record = on_record
         self.observer = observer
-        self.pool = Pool(workers, logfile)
+        self.pool = Pool(workers, logfile, cpus_for(workers) if pin else ())
         self.state = RunState(workers=workers)
         self.outputs = Outputs()
         self._waiting: dict[str, list[Node]] = {}

@@ -11,6 +11,8 @@ import threading
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Self
 
+from dualion.launch.affinity import CPU
+
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
@@ -30,6 +32,7 @@ class Worker:
     """One worker process and the task it has."""
 
     process: subprocess.Popen[str]
+    cpu: int | None = None
     task: str | None = None
     calls: int = 0
 
@@ -44,10 +47,14 @@ class Pool:
         Largest number of workers.
     log
         File that takes what workers and their libraries print.
+    cpus
+        One CPU for each worker to stay on (:func:`~dualion.launch.affinity.cpus_for`); empty: the
+        system moves them as it likes.
     """
 
     size: int
     log: Path
+    cpus: tuple[int, ...] = ()
     messages: queue.Queue[tuple[Worker, dict[str, Any] | None]] = field(default_factory=queue.Queue)
     workers: list[Worker] = field(default_factory=list)
     _log: IO[str] | None = None
@@ -95,6 +102,11 @@ class Pool:
 
     def _start(self) -> Worker:
         environment = os.environ | dict.fromkeys(_THREADS, "1")
+        environment.pop(CPU, None)
+        taken = {worker.cpu for worker in self.workers}
+        cpu = next((cpu for cpu in self.cpus if cpu not in taken), None)
+        if cpu is not None:
+            environment[CPU] = str(cpu)
         process = subprocess.Popen(
             [sys.executable, "-m", "dualion.launch.worker"],
             stdin=subprocess.PIPE,
@@ -105,7 +117,7 @@ class Pool:
             env=environment,
             start_new_session=True,  # Ctrl-C is the runner's to handle
         )
-        worker = Worker(process)
+        worker = Worker(process, cpu)
         self.workers.append(worker)
         threading.Thread(target=self._listen, args=(worker,), daemon=True).start()
         return worker

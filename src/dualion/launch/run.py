@@ -117,6 +117,7 @@ def run_campaign(
     runs: Path,
     store: Path,
     workers: int | None = None,
+    pin: bool = False,
     observer: Observer | None = None,
 ) -> Run:
     """Run a campaign, or go on with it.
@@ -131,6 +132,8 @@ def run_campaign(
         Barrier store; made if it is not there.
     workers
         Worker processes; None: one per core this process may use.
+    pin
+        Keep each worker on one CPU, where there are as many as workers.
     observer
         Shown the state.
 
@@ -163,6 +166,7 @@ def run_campaign(
                 checkpoints=(runs / CHECKPOINTS).resolve(),
                 logfile=folder / "run.log",
                 workers=workers or len(os.sched_getaffinity(0)),
+                pin=pin,
                 on_record=lambda record: _keep(barriers.add(record), record.record_id),
                 observer=observer,
             )

@@ -20,6 +20,7 @@ from typing import IO, Any
 
 from dualion.engines.checkpoint import job_scope
 from dualion.errors import DualionError
+from dualion.launch.affinity import stay
 from dualion.launch.task import load_function, typed_arguments
 
 PROGRESS_SECONDS = 0.5
@@ -73,6 +74,7 @@ def run_task(task: dict[str, Any], send: Any) -> None:  # noqa: ANN401 - a calla
 
 def main() -> None:
     """Serve tasks until stdin ends."""
+    stay()
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # libraries print; the channel is for messages only
     tasks: queue.Queue[dict[str, Any]] = queue.Queue()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dualion.errors import StructureError
+from dualion.structures.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,6 +61,37 @@ def distances(
     return length
 
 
+def assigned(
+    points: NDArray[np.float64], sites: NDArray[np.float64], cell: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Site of each point, one to one, with the least sum of squared periodic distances.
+
+    Where the nearest sites of all points differ, they are the answer; only otherwise is the table
+    of all distances made.
+
+    Parameters
+    ----------
+    points, sites
+        Cartesian positions, shapes (n, 3) and (m, 3), in Å, with n ≤ m.
+    cell
+        Lattice vectors as rows, shape (3, 3), in Å.
+
+    Returns
+    -------
+    ndarray
+        Indices of the sites, shape (n,).
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    if not len(points):
+        return np.zeros(0, dtype=np.int64)
+    _, nearest = Surroundings(cell, sites).nearest(points)
+    if len(np.unique(nearest)) == len(points):
+        return nearest
+    columns = linear_sum_assignment(distances(points, sites, cell) ** 2)[1]
+    return np.asarray(columns, dtype=np.int64)
+
+
 def in_band_order(xyz: NDArray[np.float64], order: tuple[int, ...]) -> NDArray[np.float64]:
     """Positions of a state, shape (n, 3), brought into band order (the mover last)."""
     reordered: NDArray[np.float64] = np.asarray(xyz)[list(order)]
@@ -89,18 +121,16 @@ def band_host_indices(endpoints: EndPoints, host: Geometry) -> tuple[int | None,
     StructureError
         If a spectator is not on a host atom.
     """
-    from scipy.optimize import linear_sum_assignment
-
     spectators = in_band_order(endpoints.initial.xyz, endpoints.initial_order)[:-1]
-    apart = distances(spectators, host.xyz, host.cell)
     if len(spectators) > len(host):
         raise StructureError(
             f"{len(spectators)} spectators but only {len(host)} host atoms",
             where="end points",
             remedy="give the host that the end points were cut from",
         )
-    rows, columns = linear_sum_assignment(apart**2)
-    worst = float(apart[rows, columns].max(initial=0.0))
+    columns = assigned(spectators, host.xyz, host.cell)
+    apart = minimum_image(spectators - host.xyz[columns], host.cell)
+    worst = float(np.linalg.norm(apart, axis=1).max(initial=0.0))
     if worst > HOST_MATCH:
         raise StructureError(
             f"a spectator lies {worst:.2f} Å from its host atom",

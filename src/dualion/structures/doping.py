@@ -365,11 +365,18 @@ def _symmetry_maps(geometry: Geometry, fixed: tuple[int, ...]) -> IntArray:
 
     symmetry = find_symmetry(geometry)
     fractional = geometry.fractional % 1.0 % 1.0  # twice: -1e-17 % 1.0 is 1.0
-    images = np.einsum("mij,nj->mni", symmetry.rotations, fractional)
-    images = (images + symmetry.translations[:, None]) % 1.0 % 1.0
-    maps: IntArray = cKDTree(fractional, boxsize=1.0).query(images)[1]
-    kept: IntArray = maps[(maps[:, list(fixed)] == np.array(fixed, dtype=int)).all(axis=1)]
-    return kept
+    tree = cKDTree(fractional, boxsize=1.0)
+
+    def maps(operations: NDArray[np.bool_], atoms: list[int]) -> IntArray:
+        images = np.einsum("mij,nj->mni", symmetry.rotations[operations], fractional[atoms])
+        images = (images + symmetry.translations[operations, None]) % 1.0 % 1.0
+        found: IntArray = tree.query(images)[1]
+        return found
+
+    every = np.ones(len(symmetry.rotations), dtype=bool)
+    # A large supercell has thousands of operations (translations); few keep the fixed atoms.
+    keeping = (maps(every, list(fixed)) == np.array(fixed, dtype=int)).all(axis=1)
+    return maps(keeping, list(range(len(fractional))))
 
 
 def _inequivalent(

@@ -248,8 +248,12 @@ class _Search:
         """Return the sublattices of an index that are left, shape (n, 3, 3)."""
         kept = []
         for a, c, f in _diagonals(index):
-            for g in self._plane_lattices(c, f):
-                b, e = self._shifts(a, c, g, f)
+            lattices = self._plane_lattices(c, f)
+            stack = _Stack(self._layers, a, c, f) if lattices else None
+            for g in lattices:
+                assert stack is not None  # noqa: S101 - there are lattices
+                self.looked_at += 1
+                b, e = np.divmod(stack.shifts(g), f)
                 rows = np.zeros((len(b), 3, 3), dtype=np.int64)
                 rows[:, 0, 0], rows[:, 1, 1], rows[:, 2, 2] = a, c, f
                 rows[:, 0, 1], rows[:, 0, 2], rows[:, 1, 2] = b, e, g
@@ -265,23 +269,54 @@ class _Search:
                     break
         return [int(value) for value in g]
 
-    def _shifts(
-        self, a: int, c: int, g: int, f: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        self.looked_at += 1
 
-        def residue(points: NDArray[np.int64]) -> NDArray[np.int64]:
-            turns = points[:, 0] // c
-            return (points[:, 0] - turns * c) * f + (points[:, 1] - turns * g) % f
+class _Stack:
+    """Layers ``a`` apart of plane lattices ``(c g), (0 f)``: which shifts are left, g by g.
 
-        shifts = np.stack(np.divmod(np.arange(c * f), f), axis=1)
-        for height in sorted(height for height in self._layers if height % a == 0):
-            banned = np.zeros(c * f, dtype=bool)
-            banned[residue(self._layers[height])] = True
-            shifts = shifts[~banned[residue(shifts * (height // a))]]
-            if not len(shifts):
+    A shift ``(b e)`` is written as the number ``b f + e``; a point of the plane, modulo the plane
+    lattice, likewise. What does not depend on g is computed once.
+
+    Parameters
+    ----------
+    layers
+        Forbidden points of the plane by their height, shape (n, 2) each.
+    a, c, f
+        The diagonal of the sublattice.
+    """
+
+    def __init__(self, layers: dict[int, NDArray[np.int64]], a: int, c: int, f: int) -> None:
+        self._c, self._f = c, f
+        self._every = np.arange(c * f)
+        self._b, self._e = np.divmod(self._every, f)
+        self._layers = [(h // a, layers[h]) for h in sorted(h for h in layers if h % a == 0)]
+        self._tables: list[tuple[NDArray[np.int64], ...]] = []
+
+    def shifts(self, g: int) -> NDArray[np.int64]:
+        """Return the numbers of the shifts that no forbidden vector rules out."""
+        f, left = self._f, self._every
+        for layer in range(len(self._layers)):
+            point_turns, point_rest, point_z, turns, rest, z = self._table(layer)
+            allowed = np.ones(len(self._every), dtype=bool)
+            allowed[point_rest + (point_z - point_turns * g) % f] = False
+            if self._c == 1:  # z is taken modulo f already, and nothing is turned
+                left = left[allowed[z[left]]]
+            else:
+                left = left[allowed[rest[left] + (z[left] - turns[left] * g) % f]]
+            if not len(left):
                 break
-        return shifts[:, 0], shifts[:, 1]
+        return left
+
+    def _table(self, layer: int) -> tuple[NDArray[np.int64], ...]:
+        if layer == len(self._tables):
+            c, f = self._c, self._f
+            times, points = self._layers[layer]
+            point_turns, point_b = np.divmod(points[:, 0], c)
+            turns, b = np.divmod(times * self._b, c)
+            z = times * self._e
+            self._tables.append(
+                (point_turns, point_b * f, points[:, 1], turns, b * f, z % f if c == 1 else z)
+            )
+        return self._tables[layer]
 
 
 def _needed(index: int, search: _Search) -> int | None:

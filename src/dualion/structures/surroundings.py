@@ -56,6 +56,11 @@ class Surroundings:
         found, _ = self._tree.query(self.wrap(xyz))
         return np.asarray(found, dtype=float)
 
+    def nearest(self, xyz: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Distance of positions, shape (m, 3), to the nearest point in Å, and its index."""
+        apart, which = self._tree.query(self.wrap(xyz))
+        return np.asarray(apart, dtype=float), self.index[which]
+
     def within(
         self, xyz: NDArray[np.float64], radius: float | NDArray[np.float64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:

@@ -13,6 +13,7 @@ from jobflow.core.job import Response, job
 from dualion import __version__
 from dualion.analysis.band import judge_band
 from dualion.analysis.response import band_host_indices, framework_response
+from dualion.analysis.uncertainty import barrier_error
 from dualion.records import (
     Band,
     EndPoints,
@@ -169,6 +170,7 @@ def make_record(
         forward=judged.forward,
         reverse=judged.reverse,
         forward_fit=judged.forward_fit,
+        error=barrier_error(band),
         energy_difference=judged.energy_difference,
         path_length=judged.path_length,
         response=response,
