@@ -49,7 +49,7 @@ TIGHT = 0.015
 """Force in eV/Å below which a saddle has converged, if the settings ask for no less: all atoms of
 the cell together are then within some meV of it.
 """
-SHORT_CALLS, TAUT_CALLS = 60, 120
+SHORT_CALLS, TAUT_CALLS = 45, 110
 """Force calls after which the short search gives way to a taut band, and that to the full band."""
 PROOF_CALLS = 60
 """Force calls for the proof of a full band."""
@@ -170,14 +170,14 @@ class _Search:
 
     def _taut_band(self) -> Stretch:
         self.limit = self.surface.calls + TAUT_CALLS
-        images = self.path.images.xyz
+        images = _fewer(self.path.images.xyz)
         return self._by_band(self.first, self.last, images, None, SPLITS)
 
     def _whole_band(self) -> Stretch:
         """Converge the band of the whole hop; put its highest image to the test."""
-        images = len(self.pulled) - 2
-        self.limit = self.surface.calls + self.settings.steps * images + PROOF_CALLS
-        points, band = self._band(self.first, self.last, self.pulled, self.settings, climb=True)
+        images = _as_many(self.pulled, len(self.path.images))
+        self.limit = self.surface.calls + self.settings.steps * len(images) + PROOF_CALLS
+        points, band = self._band(self.first, self.last, images, self.settings, climb=True)
         self.limit = self.surface.calls + PROOF_CALLS
         self.whole = Stretch(points, proven=False, converged=band.converged)
         if self.whole.highest.energy < self.flat:
@@ -193,7 +193,8 @@ class _Search:
     def _as_it_is(self, points: tuple[Point, ...]) -> Stretch:
         """Take the climbing image of a converged band for the saddle, if its curvatures do."""
         top = 1 + int(np.argmax([point.energy for point in points[1:-1]]))
-        saddle = self.seek.judged(points[top], tangent_at(points[top], points[top - 1 : top + 2 : 2]))
+        along = tangent_at(points[top], (points[top - 1], points[top + 1]))
+        saddle = self.seek.judged(points[top], along)
         return self._connect(
             self.first, self.last, saddle, SPLITS, (points[1:top], points[top + 1 : -1])
         )
@@ -312,9 +313,8 @@ class _Search:
         """Solve what lies between an end and where a run ended."""
         if splits == 0:
             raise NoProofError("more minima on the way than a hop is split at")
-        images = self.guess(first.xyz, last.xyz)
-        chosen = np.linspace(0, len(images) - 1, SHORT + 2).round().astype(int)
-        return self._by_band(first, last, images[chosen], ceiling, splits - 1)
+        images = _fewer(self.guess(first.xyz, last.xyz))
+        return self._by_band(first, last, images, ceiling, splits - 1)
 
     def _by_band(
         self, first: Point, last: Point, images: Array, ceiling: float | None, splits: int
@@ -405,3 +405,24 @@ class _Search:
 
 def _taut(settings: BandSettings, force: float) -> BandSettings:
     return settings.model_copy(update={"steps": TAUT_STEPS, "fmax": force, "fmax_flanks": force})
+
+
+def _fewer(images: Array) -> Array:
+    """Choose the ends and :data:`SHORT` images between them, or all if there are no more."""
+    count = min(SHORT + 2, len(images))
+    chosen: Array = images[np.linspace(0, len(images) - 1, count).round().astype(int)]
+    return chosen
+
+
+def _as_many(images: Array, count: int) -> Array:
+    """Spread images evenly along the line through some others."""
+    if len(images) == count:
+        return images
+    gaps = np.linalg.norm(np.diff(images, axis=0), axis=(1, 2))
+    place = np.concatenate([[0.0], np.cumsum(gaps)])
+    wanted = np.linspace(0.0, place[-1], count)
+    left = np.clip(np.searchsorted(place, wanted, side="right") - 1, 0, len(gaps) - 1)
+    share = ((wanted - place[left]) / gaps[left])[:, None, None]
+    spread: Array = (1.0 - share) * images[left] + share * images[left + 1]
+    spread[[0, -1]] = images[[0, -1]]
+    return spread

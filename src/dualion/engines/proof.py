@@ -206,15 +206,13 @@ class Descent:
         """
         point = points[-1]
         down = kept(points)
-        targets = [(point.distance(end), False)]
+        back: tuple[Point, ...] = ()
         if mirror is not None:
-            image = mirrored(point, mirror)
-            targets.append((point.distance(image), True))
-        for _, met in sorted(targets):
-            images, closed = way(self.surface, point, image if met else end, ceiling, self.guess)
-            if closed and met:
-                back = tuple(mirrored(p, mirror) for p in down[::-1])
-                return Side((*down, *images, *back), joined=True, met=True)
-            if closed:
+            back = tuple(mirrored(p, mirror) for p in down[::-1])
+        for target in sorted((end, *back[:1]), key=point.distance):
+            images, closed = way(self.surface, point, target, ceiling, self.guess)
+            if closed and target is end:
                 return Side((*down, *images), joined=True)
+            if closed:
+                return Side((*down, *images, *back), joined=True, met=True)
         return None

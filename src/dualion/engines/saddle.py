@@ -117,7 +117,7 @@ class SaddleSearch:
         """
         hessian = Hessian(along, near_mover(start, self.mover, self.surface.cell))
         found = climb(self.surface, start, ends, hessian, fmax=LOOSE, steps=STEPS)
-        guesses = [hessian.vector(0), hessian.vector(1), *self._sideways(hessian.vector(0))[:1]]
+        guesses = [hessian.vector(0), along, *self._sideways(along)[:1]]
         ridges = 0
         for _ in range(ROUNDS):
             self.check_budget()
