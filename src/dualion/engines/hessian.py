@@ -48,6 +48,7 @@ class Hessian:
         self._chosen = chosen
         vector = self._reduced(along)
         vector = vector / np.linalg.norm(vector)
+        self._up = vector
         self._matrix = STIFFNESS * np.eye(len(vector)) + (DOWNWARD - STIFFNESS) * np.outer(
             vector, vector
         )
@@ -65,6 +66,12 @@ class Hessian:
         full = np.zeros(self._shape)
         full[self._chosen] = self._vectors[:, index].reshape(-1, 3)
         return full
+
+    def _follow(self) -> int:
+        """Place of the mode that goes on from the one followed so far."""
+        place = int(np.argmax(np.abs(self._vectors.T @ self._up)))
+        self._up = self._vectors[:, place]
+        return place
 
     def learn(self, moved: Array, change: Array) -> None:
         """Take in that a displacement changed the gradient by ``change``, both (n, 3)."""
@@ -108,7 +115,7 @@ class Hessian:
         """
         parts = self._vectors.T @ self._reduced(forces)
         signs = np.ones_like(parts)
-        signs[0] = -1.0
+        signs[self._follow()] = -1.0
         stiff = np.maximum(np.abs(self.values), SOFTEST)
         shift, largest = 0.0, np.inf
         far = np.ones(self._shape[0], dtype=bool)

@@ -52,6 +52,7 @@ def softest_modes(
     directions: Sequence[Array],
     *,
     refine: int = 2,
+    down: float = np.inf,
     learn: Callable[[Array, Array], None] | None = None,
 ) -> Modes:
     """Estimate the lowest eigenvalues of the Hessian.
@@ -63,10 +64,11 @@ def softest_modes(
     at
         An evaluated point.
     directions
-        Guesses of the modes wanted, shape (n, 3) each; made orthonormal here, and freed of the
-        translation of the whole cell.
+        Guesses of the modes wanted, shape (n, 3) each; made orthonormal here.
     refine
-        How often the subspace is extended by the residual of its lowest pair.
+        How often, at most, the subspace is extended by the residual of its lowest pair.
+    down
+        It is extended no more once a curvature lies below this, in eV/Å².
     learn
         Told each displacement and the change of the gradient.
     """
@@ -88,6 +90,8 @@ def softest_modes(
         extend(direction)
     for _ in range(refine):
         values, vectors = _ritz(basis, images)
+        if np.isfinite(down) and values[0] < down:
+            break
         residual = np.tensordot(vectors[:, 0], np.array(images), axes=1) - values[0] * (
             np.tensordot(vectors[:, 0], np.array(basis), axes=1)
         )
@@ -106,7 +110,7 @@ def _ritz(basis: list[Array], images: list[Array]) -> tuple[Array, Array]:
 
 def _orthogonal(direction: Array, basis: list[Array]) -> Array | None:
     """Return the part of a direction that is new, normalised; None if nothing is left."""
-    vector = direction - direction.mean(axis=0) if len(direction) > 1 else direction.copy()
+    vector = direction.copy()
     before = float(np.linalg.norm(vector))
     if before == 0.0:
         return None

@@ -35,8 +35,8 @@ RIDGES = 2
 """Ridges left before a search is given up."""
 SOFT = 0.1
 """A curvature within this of zero, in eV/Å², has no sign: forces of a potential are noisy."""
-REFINE = 0
-"""How often the curvatures of a saddle are refined beyond the directions looked at."""
+REFINE = 3
+"""How often a direction that curves down is looked for before there is said to be none."""
 TOLERATED = 0.01
 """Error of a saddle's energy, in eV, that is accepted where its modes are too soft for less."""
 AT_REST = 0.05
@@ -124,7 +124,9 @@ class SaddleSearch:
             if found.fell:
                 raise FellError
             point = found.point
-            modes = softest_modes(self.surface, point, guesses, refine=REFINE, learn=hessian.learn)
+            modes = softest_modes(
+                self.surface, point, guesses, refine=REFINE, down=-SOFT, learn=hessian.learn
+            )
             if modes.values[0] > SOFT and point.largest_force < LOOSE:
                 raise RestError(self._rest(point, modes))
             if found.converged and point.largest_force < self.fmax:
