@@ -35,7 +35,7 @@ class CellSettings(PhysicsSettings):
 class RelaxSettings(PhysicsSettings):
     """When a relaxation has converged."""
 
-    fmax: float = Field(0.02, gt=0.0, le=1.0, description="Largest force on an atom, in eV/Å.")
+    fmax: float = Field(0.01, gt=0.0, le=1.0, description="Largest force on an atom, in eV/Å.")
     steps: int = Field(300, ge=1, description="Force calls after which it is unconverged.")
 
 

@@ -49,8 +49,10 @@ TIGHT = 0.015
 """Force in eV/Å below which a saddle has converged, if the settings ask for no less: all atoms of
 the cell together are then within some meV of it.
 """
-SHORT_CALLS, TAUT_CALLS = 45, 110
+SHORT_CALLS, TAUT_CALLS = 45, 90
 """Force calls after which the short search gives way to a taut band, and that to the full band."""
+GRANT, MOST_CALLS = 60, 300
+"""Force calls that a search is granted beyond that for what it has found, and the most of all."""
 PROOF_CALLS = 60
 """Force calls for the proof of a full band."""
 NEAR_TOP = 0.6
@@ -122,6 +124,7 @@ class _Search:
         self.surface = Surface(numbers, path.images.cell, evaluate)
         self.notes = Notes()
         self.limit = evaluate.calls + SHORT_CALLS
+        self.most = evaluate.calls + MOST_CALLS
         self.seek = SaddleSearch(
             self.surface,
             path.mover,
@@ -139,6 +142,11 @@ class _Search:
         self.pulled = xyz
         self.whole: Stretch | None = None
         self.saddles: list[Point] = []
+
+    def _grant(self) -> None:
+        """Give a search that has found something the calls to make something of it."""
+        if self.surface.calls < self.most:
+            self.limit = min(self.most, max(self.limit, self.surface.calls + GRANT))
 
     def _check_budget(self) -> None:
         if self.surface.calls >= self.limit:
@@ -207,6 +215,7 @@ class _Search:
             settled = known and highest.energy < max(known) + BELOW
             if highest.energy < self.flat or settled or not stretch.proven:
                 break
+            self._grant()
             stretch = self._over_top(self.first, self.last, stretch.points, SPLITS)
         return stretch
 
@@ -260,6 +269,7 @@ class _Search:
         if splits == 0:
             raise NoProofError("more minima on the way than a hop is split at")
         lower = min(self.first.energy, self.last.energy)
+        self._grant()
         self.notes.add("a minimum met, above the lower end", middle.energy - lower, unit="eV")
         mirror = self._mirror_of(first, last)
         if mirror is not None and middle.distance(mirrored(middle, mirror)) < INVARIANT:
@@ -294,11 +304,13 @@ class _Search:
         self.notes.add("error of a saddle's energy, as far as its curvatures tell", saddle.error,
                        unit="eV", limit=BELOW, ok=saddle.error < BELOW)  # fmt: skip
         self.saddles.append(top)
+        self._grant()
         back, ahead = self.descent.sides(saddle, first, last, self._mirror_of(first, last), known)
         ceiling = top.energy - BELOW
         before = (first, *back.points[::-1]) if back.joined else back.points[::-1]
         after = (*ahead.points, last) if ahead.joined else ahead.points
-        pieces = [Stretch((*before, top, *after), proven=True, converged=True)]
+        proven = bool(modes.values[0] < 0.0)
+        pieces = [Stretch((*before, top, *after), proven=proven, converged=True)]
         if not back.joined:
             pieces.insert(0, self._beyond(first, back.points[-1], ceiling, splits))
         if not ahead.joined:
