@@ -78,6 +78,11 @@ class PathSettings(PhysicsSettings):
     min_distance: float = Field(
         0.8, gt=0.0, le=2.0, description="Two atoms of an image closer than this clash, in Å."
     )
+    from_first_ion: bool = Field(
+        default=True,
+        description="The second ion's climb starts where the first ion's band of the same hop in "
+        "the same surroundings has its saddle (with `method: adaptive`).",
+    )
 
 
 class BandSettings(PhysicsSettings):
