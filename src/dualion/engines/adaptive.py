@@ -1,7 +1,7 @@
 """The adaptive band: one climbing image, then the proof that its saddle joins the two ends.
 
 Force calls go where they decide something. One image climbs from the middle of the path, or from
-where another band of the hop suggests (``Path.start``); a few
+``Path.start``, if another band of the hop has suggested one; a few
 curvatures tell a saddle from a ridge and from a minimum. From the saddle a run goes down on either
 side until it is in the basin of an end, or until the images of a straight way on to that end all
 lie below the saddle: an explicit path is then known whose highest point is the saddle. Where such

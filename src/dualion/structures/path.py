@@ -105,9 +105,8 @@ def build_path(
     if outcome is None:
         images = _interpolate(start, end, endpoints, settings)
         images = _kick(images, endpoints, settings, np.random.default_rng(seed))
-        closest = closest_pair(
-            images, endpoints.initial.cell, endpoints.species, settings.min_distance
-        )
+        cell, species = endpoints.initial.cell, endpoints.species
+        closest = closest_pair(images, cell, species, settings.min_distance)
         clash = closest < settings.min_distance
         if clash:
             findings.append(
@@ -123,12 +122,7 @@ def build_path(
             mirror = find_mirror(start, end, endpoints, guess=images)
         if like is not None:
             suggested, finding = transferred_start(
-                like,
-                start,
-                end,
-                species=endpoints.species,
-                cell=endpoints.initial.cell,
-                min_distance=settings.min_distance,
+                like, start, end, species=species, cell=cell, min_distance=settings.min_distance
             )
             findings.append(finding)
     else:

@@ -123,9 +123,7 @@ def _whose(band: Band) -> str:
     return f"the band of {band.images.species[-1]} ({band.stamp.engine})"
 
 
-def _refused(
-    band: Band, reason: str, value: float = 0.0, limit: float | None = None
-) -> Finding:
+def _refused(band: Band, reason: str, value: float = 0.0, limit: float | None = None) -> Finding:
     """Say why the band is not used; the hop is none the worse for it, so this is no failure."""
     check = f"{_whose(band)} does not start the hop: {reason}"
     unit = "Å" if limit is not None else ""
