@@ -80,7 +80,8 @@ def transferred_start(
         return None, _refused(band, "an end lies elsewhere", worst, SAME_ENDS)
     top = images[band.climbing]
     way = images[-1] - images[0]
-    share = float(((top - images[0]) * way).sum() / (way * way).sum())
+    square = float((way * way).sum())
+    share = float(((top - images[0]) * way).sum()) / square if square else 0.5
     share = min(max(share, INSIDE), 1.0 - INSIDE)
     start: Array = top + ((1.0 - share) * off_first + share * off_last)
     closest = closest_pair(np.stack([first, start, last]), cell, species, min_distance)
