@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-ALGORITHM = "2"
+ALGORITHM = "3"
 """Version of dualion's own algorithms; raised when the same input may give another barrier."""
 
 
