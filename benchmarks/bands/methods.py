@@ -70,6 +70,7 @@ def paths_of(file: Path) -> list[tuple[str, HopPath]]:
             entry = ledger.get(key)
             if entry is not None:
                 path = HopPath.model_validate_json(entry.output_json)
+                path = path.model_copy(update={"start": None})  # which the full band has no use for
                 if path.outcome is None:
                     found.append((entry.name.removesuffix(": path"), path))
     return found

@@ -470,6 +470,11 @@ class Path(Record):
     mirror: Mirror | None = Field(
         None, description="Set when a symmetry of the host swaps the two ends."
     )
+    start: tuple[Vec3, ...] | None = Field(
+        None,
+        description="Where another band of the same hop suggests to climb from, continuous with "
+        "the images, shape (n, 3), in Å.",
+    )
 
 
 class Band(Record):

@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-ALGORITHM = "2"
+ALGORITHM = "3"
 """Version of dualion's own algorithms; raised when the same input may give another barrier."""
 
 
@@ -77,6 +77,11 @@ class PathSettings(PhysicsSettings):
     rattle: float = Field(0.05, ge=0.0, le=0.3, description="Width of the image rattle, in Å.")
     min_distance: float = Field(
         0.8, gt=0.0, le=2.0, description="Two atoms of an image closer than this clash, in Å."
+    )
+    from_first_ion: bool = Field(
+        default=True,
+        description="The second ion's climb starts where the first ion's band of the same hop in "
+        "the same surroundings has its saddle (with `method: adaptive`).",
     )
 
 

@@ -126,6 +126,36 @@ def test_the_ridge_of_a_symmetric_path_is_left_for_the_pass_beside_it(analytic):
     assert any("ridge" in finding.check for finding in found.findings)
 
 
+def test_a_climb_from_the_saddle_of_another_band_is_at_home_at_once(analytic):
+    potential, (first, top, last), (low, height, high) = corrugated(0.4, 0.02, 1.2, 6.0)
+    own = path(first, last, (low, high))
+    served = own.model_copy(update={"start": (top,)})
+    alone, found = (
+        run_adaptive(each, Evaluator(analytic(potential)), SETTINGS) for each in (own, served)
+    )
+    assert found.proven
+    assert found.energies.max() == pytest.approx(height, abs=1e-6)
+    assert alone.energies.max() == pytest.approx(height, abs=0.004)
+    assert found.force_calls < alone.force_calls
+
+
+def test_a_start_that_is_the_ridge_of_this_ion_is_left_for_the_pass_beside_it(analytic):
+    (first, low), (last, high) = (relaxed(ridge, (x, 0.0, 0.0)) for x in (-2.0, 2.0))
+    start = path(first, last, (low, high), bend=(0.0, 0.5, 0.0))
+    start = start.model_copy(update={"start": ((0.0, 0.0, 0.0),)})
+    found = run_adaptive(start, Evaluator(analytic(ridge)), SETTINGS)
+    assert found.proven
+    assert found.energies.max() == pytest.approx(0.4, abs=0.004)
+
+
+def test_a_start_from_which_the_climb_falls_leaves_the_path_to_show_the_way(analytic):
+    potential, (first, _, last), (low, height, high) = corrugated(0.4, 0.02, 0.5, 6.0)
+    start = path(first, last, (low, high)).model_copy(update={"start": ((0.3, 0.1, 0.0),)})
+    found = run_adaptive(start, Evaluator(analytic(potential)), SETTINGS)
+    assert found.proven
+    assert found.energies.max() == pytest.approx(height, abs=0.004)
+
+
 def test_an_intermediate_minimum_splits_the_hop(analytic):
     def potential(xyz):
         x, y, z = xyz[0]

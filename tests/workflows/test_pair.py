@@ -10,7 +10,7 @@ from jobflow.managers.local import run_locally
 from maggma.stores import MemoryStore
 
 from dualion.launch.task import bound_arguments, function_path, original, plain_arguments
-from dualion.records import Framework, Geometry, HopRecord, HostState
+from dualion.records import EngineStamp, Framework, Geometry, HopRecord, HostState
 from dualion.settings import CellSettings
 from dualion.structures.equivalence import Equivalents
 from dualion.structures.supercell import build_supercell
@@ -126,6 +126,77 @@ def test_a_part_of_a_campaign_asks_for_no_relaxation_that_the_whole_does_not():
     parts += [campaign(doping=["dilute"], hops={"members": n}) for n in (1, 3, 7)]
     for part in parts:
         assert relaxations(part) < whole
+
+
+ADAPTIVE = {"method": "adaptive", "fmax": 0.01, "fmax_flanks": 0.03}
+
+
+def offered(asked):
+    """Name of each path's job, and of the band whose saddle it is offered."""
+    jobs = jobs_of(asked)
+    names = {job.uuid: job.name for job in jobs}
+    found = {}
+    for job in jobs:
+        if job.metadata.get("kind") == "path":
+            like = bound_arguments(original(job), job.function_args, job.function_kwargs)["like"]
+            found[job.name] = None if like is None else names[like.uuid]
+    return found
+
+
+@pytest.mark.parametrize("doping", [["pure", "dilute"], ["dilute", "pure"]])
+def test_each_hop_of_the_second_ion_is_offered_the_first_ions_band_of_that_very_hop(doping):
+    found = offered(campaign(doping=doping, band=ADAPTIVE, hops={"members": 2}))
+    assert len(found) >= 4
+    for name, band in found.items():
+        if name.startswith("Cu"):
+            assert band is None
+        else:
+            hop = name.removeprefix("Ag ").removesuffix(" dilute: path")
+            assert band == f"Cu {hop} pure: band"
+
+
+def test_among_dopants_a_band_serves_in_its_own_arrangement_only():
+    mixed = {"fraction": 0.2, "arrangements": 2}
+    found = offered(campaign(doping=["pure", mixed], band=ADAPTIVE, hops={"members": 1}))
+    served = {name: band for name, band in found.items() if band is not None}
+    assert len(served) == 2 * sum(name.endswith("pure: path") for name in found)
+    for name, band in served.items():
+        assert name.startswith("Ag")
+        assert band == name.replace("Ag", "Cu", 1).replace(": path", ": band")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"doping": ["dilute"]},
+        {"path": {"images": 1, "from_first_ion": False}},
+        {"band": {"method": "full"}},
+    ],
+)
+def test_no_band_is_offered_where_there_is_none_or_none_is_wanted(changes):
+    asked = campaign(**({"doping": ["pure", "dilute"], "band": ADAPTIVE} | changes))
+    assert set(offered(asked).values()) == {None}
+
+
+def test_only_the_answers_that_a_band_was_offered_to_are_other_answers():
+    def ids(**path):
+        jobs = jobs_of(
+            campaign(doping=["pure", "dilute"], band=ADAPTIVE, path=path, hops={"members": 1})
+        )
+        questions = [job.function_args[0] for job in jobs if job.metadata.get("kind") == "record"]
+        return {(q.moving_ion, q.hop.class_id): (q.start_ion, q) for q in questions}
+
+    for (ion, _), (start, question) in ids().items():
+        assert start == ("Cu" if ion == "Ag" else None)
+        other = question.model_copy(update={"start_ion": None})
+        stamp = EngineStamp(engine="emt", code="ase", version="0")
+        assert (question.record_id(stamp) == other.record_id(stamp)) == (ion == "Cu")
+
+
+def test_the_switch_is_among_the_settings_that_identify_an_answer():
+    on, off = (campaign(path={"images": 1, "from_first_ion": flag}) for flag in (True, False))
+    assert on.settings_fingerprint != off.settings_fingerprint
+    assert on.settings_fingerprint == campaign().settings_fingerprint
 
 
 def records_of(folder, asked):

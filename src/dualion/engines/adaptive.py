@@ -1,6 +1,7 @@
 """The adaptive band: one climbing image, then the proof that its saddle joins the two ends.
 
-Force calls go where they decide something. One image climbs from the middle of the path; a few
+Force calls go where they decide something. One image climbs from the middle of the path, or from
+``Path.start``, if another band of the hop has suggested one; a few
 curvatures tell a saddle from a ridge and from a minimum. From the saddle a run goes down on either
 side until it is in the basin of an end, or until the images of a straight way on to that end all
 lie below the saddle: an explicit path is then known whose highest point is the saddle. Where such
@@ -172,9 +173,9 @@ class _Search:
         return Stretch(tuple(points), proven=False, converged=False)
 
     def _short_search(self) -> Stretch:
-        images = self.path.images.xyz
-        start = self.surface.point(images[len(images) // 2])
-        return self._stretch(self.first, self.last, start, SPLITS)
+        images, given = self.path.images.xyz, self.path.start
+        start = images[len(images) // 2] if given is None else np.array(given)
+        return self._stretch(self.first, self.last, self.surface.point(start), SPLITS)
 
     def _taut_band(self) -> Stretch:
         self.limit = self.surface.calls + TAUT_CALLS

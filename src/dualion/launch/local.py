@@ -16,8 +16,6 @@ import queue
 import shutil
 import warnings
 from collections import deque
-from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from jobflow.core.flow import Flow, get_flow
@@ -28,6 +26,7 @@ from dualion.engines.fingerprint import stamp_of
 from dualion.engines.registry import EngineChoice
 from dualion.errors import DualionError, RunError, StoreError
 from dualion.launch.affinity import cpus_for
+from dualion.launch.node import Node
 from dualion.launch.outputs import Outputs
 from dualion.launch.pool import Pool, Worker
 from dualion.launch.state import RunState
@@ -56,22 +55,6 @@ TRIES = 2
 """A task that ends its worker this often has failed."""
 
 log = logging.getLogger("dualion")
-
-
-@dataclass
-class Node:
-    """A job of the flow and what it still waits for."""
-
-    job: Job
-    waits: set[str]
-    path: str = ""
-    key: str = ""
-    tries: int = 0
-
-    @cached_property
-    def kind(self) -> str:
-        """Kind of the job, '' for cheap ones."""
-        return str(self.job.metadata.get("kind", ""))
 
 
 class LocalRunner:
@@ -156,12 +139,13 @@ class LocalRunner:
             warnings.filterwarnings("ignore", "Some jobs are not connected")
             jobs = [job for job, _ in flow.iterflow()]
         for job in jobs:
+            lost = self._lost.intersection(job.input_uuids)
             waits = {uuid for uuid in job.input_uuids if uuid not in self.outputs}
             node = Node(job, waits)
             self.state.total += 1
             if node.kind in WORKER_KINDS:
                 self.state.waiting[node.kind] = self.state.waiting.get(node.kind, 0) + 1
-            if waits & self._lost:
+            if lost - node.dispensable:
                 self._lose(node)
             elif waits:
                 for uuid in waits:
@@ -173,11 +157,23 @@ class LocalRunner:
         """Give up a job whose input will never come, and all that need it."""
         if node.job.uuid in self._lost:
             return
-        self._lost.add(node.job.uuid)
         self.state.skipped.append(node.job.name)
+        self._give_up(node)
+
+    def _give_up(self, node: Node) -> None:
+        """Lose what needs the output of a job that will never come; the rest goes on without."""
+        uuid = node.job.uuid
+        self._lost.add(uuid)
         self._count_down(node)
-        for later in self._waiting.pop(node.job.uuid, []):
-            self._lose(later)
+        self.outputs.put(uuid, node.job.index, lambda: None)
+        for later in self._waiting.pop(uuid, []):
+            if uuid not in later.dispensable:
+                self._lose(later)
+                continue
+            log.warning("%s goes on without %s", later.job.name, node.job.name)
+            later.waits.discard(uuid)
+            if not later.waits:
+                self._ready.append(later)
 
     def _count_down(self, node: Node) -> None:
         if node.kind in WORKER_KINDS:
@@ -391,7 +387,4 @@ class LocalRunner:
     def _fail(self, node: Node, reason: str) -> None:
         log.error("failed %s: %s", node.job.name, reason)
         self.state.failed[node.job.name] = reason
-        self._lost.add(node.job.uuid)
-        self._count_down(node)
-        for later in self._waiting.pop(node.job.uuid, []):
-            self._lose(later)
+        self._give_up(node)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dualion.errors import StructureError
-from dualion.records import Finding, Images, Outcome, Path
+from dualion.records import Finding, Images, Outcome, Path, as_vectors
 from dualion.structures.displacement import (
     distances,
     in_band_order,
@@ -21,11 +21,12 @@ from dualion.structures.displacement import (
 )
 from dualion.structures.interpolation import closest_pair, idpp
 from dualion.structures.mirror import SAME_ENERGY, find_mirror
+from dualion.structures.transfer import transferred_start
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from dualion.records import EndPoints, Geometry, Relaxed
+    from dualion.records import Band, EndPoints, Geometry, Relaxed
     from dualion.settings import PathSettings
 
     Array = NDArray[np.float64]
@@ -52,6 +53,7 @@ def build_path(
     *,
     seed: int,
     host: Geometry | None = None,
+    like: Band | None = None,
 ) -> Path:
     """Judge two relaxed end points and, if they make a hop, guess the path between them.
 
@@ -76,6 +78,10 @@ def build_path(
     host
         The host as used. With it, the mover's sites are atoms of the host; without it, its places
         in the unrelaxed states.
+    like
+        A band of the same hop, of another ion or of another engine. If it fits
+        (:func:`~dualion.structures.transfer.transferred_start`), its saddle is carried over as
+        ``start``; the images stay as they would be without it.
 
     Returns
     -------
@@ -95,12 +101,12 @@ def build_path(
     outcome, findings = _examine(initial, final, endpoints, start=start, end=end, host=host)
     clash = False
     mirror = None
+    suggested: Array | None = None
     if outcome is None:
         images = _interpolate(start, end, endpoints, settings)
         images = _kick(images, endpoints, settings, np.random.default_rng(seed))
-        closest = closest_pair(
-            images, endpoints.initial.cell, endpoints.species, settings.min_distance
-        )
+        cell, species = endpoints.initial.cell, endpoints.species
+        closest = closest_pair(images, cell, species, settings.min_distance)
         clash = closest < settings.min_distance
         if clash:
             findings.append(
@@ -114,6 +120,11 @@ def build_path(
             )
         if host is not None and abs(final.energy - initial.energy) <= SAME_ENERGY:
             mirror = find_mirror(start, end, endpoints, guess=images)
+        if like is not None:
+            suggested, finding = transferred_start(
+                like, start, end, species=species, cell=cell, min_distance=settings.min_distance
+            )
+            findings.append(finding)
     else:
         images = np.stack([start, end])
     return Path(
@@ -126,6 +137,7 @@ def build_path(
         outcome=outcome,
         findings=tuple(findings),
         mirror=mirror,
+        start=None if suggested is None else as_vectors(suggested),
     )
 
 

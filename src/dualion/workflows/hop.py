@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jobflow.core.reference import OnMissing
+
 from dualion.records import content_hash
 from dualion.structures.doping import doped_geometry
 from dualion.workflows.jobs import path_job, record_job
@@ -29,6 +31,7 @@ def hop_jobs(
     seed: int = 0,
     doped: Job | None = None,
     undoped: Job | None = None,
+    like: Job | None = None,
 ) -> tuple[list[Job], Job]:
     """Build the jobs of one hop.
 
@@ -48,11 +51,14 @@ def hop_jobs(
         Of the path's kick and rattle; the hop enters as well.
     doped, undoped
         Jobs that relax the host with and without the dopant with a free cell.
+    like
+        Job whose output is a band of the same hop, of another ion or of another engine; the search
+        starts from its saddle. If that job fails, the hop goes on without it.
 
     Returns
     -------
     tuple
-        The jobs, and the last of them, whose output is the
+        Path, band and record, in this order, and again the last of them, whose output is the
         :class:`~dualion.records.HopRecord`.
     """
     title = question.title
@@ -63,7 +69,10 @@ def hop_jobs(
         doped_geometry(question.host, question.arrangement),
         path,
         int(content_hash([seed, question.hop.class_id, question.hop.member], 8), 16),
+        like.output if like else None,
     )
+    if like:
+        guess.config.on_missing_references = OnMissing.NONE
     guess.name = f"{title}: path"
     guess.metadata["kind"] = "path"
     converge = engine.band(

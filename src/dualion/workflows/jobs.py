@@ -89,9 +89,10 @@ def path_job(
     host: Geometry,
     settings: PathSettings,
     seed: int,
+    like: Band | None = None,
 ) -> Path:
-    """Guess the path between two relaxed end points."""
-    return build_path(initial, final, endpoints, settings, seed=seed, host=host)
+    """Guess the path between two relaxed end points; `like` is a band of the same hop."""
+    return build_path(initial, final, endpoints, settings, seed=seed, host=host, like=like)
 
 
 @job(output_schema=HopRecord)

@@ -226,7 +226,8 @@ def hops_flow(
         for hop in hops:
             bench.ask(hop, second, everything, full_host, host_ion=second, volume_change=swelling)
     else:
-        for doping in campaign.doping:
+        # The first ion's bands come first, whatever the order in the file: they may serve later.
+        for doping in sorted(campaign.doping, key=lambda doping: doping.kind != "pure"):
             for hop in hops:
                 for mover, arrangement in _occupations(campaign, doping, hop, cell):
                     bench.ask(hop, mover, arrangement, host, host_ion=first)
@@ -263,7 +264,8 @@ class Bench:
 
     A state asked for twice becomes one job. Of states that the host's space group makes
     equivalent only the representative is relaxed; the others are cheap jobs that carry its
-    relaxation over.
+    relaxation over. The second ion's search on a hop is offered the first ion's band, where that
+    was asked for before in the same surroundings.
     """
 
     def __init__(
@@ -275,6 +277,7 @@ class Bench:
         self.jobs: list[Job] = []
         self._equivalents = Equivalents(host)
         self._relaxed: dict[tuple[str, bool], Job] = {}
+        self._bands: dict[tuple[Hop, tuple[str, ...], str], Job] = {}
 
     def relaxed(self, state: Geometry, *, cell: bool, name: str) -> Job:
         """Return the one job whose output is this state, relaxed."""
@@ -318,6 +321,11 @@ class Bench:
         """Add the jobs that answer one question, sharing what is already asked for."""
         campaign = self.campaign
         cell = host.supercell
+        ends = build_endpoints(cell.geometry, hop, mover, arrangement)
+        first, second = campaign.pair
+        # What one hop of both ions has in common: the ions that stay, and the host they stand in.
+        shared = (hop, ends.species[:-1], cell.geometry.digest(digits=6))
+        like = self._bands.get(shared) if mover == second and self._hands_on else None
         question = Question.about(
             self.framework,
             hop,
@@ -330,8 +338,8 @@ class Bench:
             broken_symmetry_host=host.broken_symmetry,
             charge=campaign.charge,
             volume_change=volume_change,
+            start_ion=first if like else None,
         )
-        ends = build_endpoints(cell.geometry, hop, mover, arrangement)
         title = question.title
         initial = self.relaxed(ends.initial, cell=False, name=f"{title}: initial state")
         final = self.relaxed(ends.final, cell=False, name=f"{title}: final state")
@@ -347,8 +355,16 @@ class Bench:
             seed=campaign.seed,
             doped=doped,
             undoped=undoped,
+            like=like,
         )
+        if mover == first:
+            self._bands[shared] = jobs[1]
         self.jobs += jobs
+
+    @property
+    def _hands_on(self) -> bool:
+        """Whether bands of the first ion are handed on; only an adaptive band can start there."""
+        return self.campaign.path.from_first_ion and self.campaign.band.method == "adaptive"
 
     def _volumes(
         self, hop: Hop, mover: str, arrangement: Arrangement, host: HostState, *, host_ion: str

@@ -40,6 +40,9 @@ class Question(Record):
     volume_change: float | None = Field(
         None, description="Of a fully exchanged host, relative to the first ion's host."
     )
+    start_ion: str | None = Field(
+        None, description="Ion whose band of the same hop is offered as a start; None: no band is."
+    )
 
     @classmethod
     def about(
@@ -56,6 +59,7 @@ class Question(Record):
         broken_symmetry_host: bool = False,
         charge: int = 0,
         volume_change: float | None = None,
+        start_ion: str | None = None,
     ) -> Self:
         """Put a question together from a framework and the supercell its hop lies in."""
         return cls(
@@ -74,6 +78,7 @@ class Question(Record):
             broken_symmetry_host=broken_symmetry_host,
             charge=charge,
             volume_change=volume_change,
+            start_ion=start_ion,
         )
 
     def theory(self, stamp: EngineStamp) -> LevelOfTheory:
@@ -85,7 +90,9 @@ class Question(Record):
 
         The campaign's name is no part of it, and the host enters through the framework and the
         settings that relaxed it, so the last digit of a relaxation does not make a new record.
+        An answer that was searched for from another ion's band is another one.
         """
+        start = [] if self.start_ion is None else [self.start_ion]
         return content_hash(
             [
                 self.framework_fingerprint,
@@ -98,6 +105,7 @@ class Question(Record):
                 self.hop.member,
                 self.hop.orbits,
                 self.theory(stamp).fingerprint,
+                *start,
             ],
             length=24,
         )
