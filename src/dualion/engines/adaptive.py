@@ -52,7 +52,7 @@ the cell together are then within some meV of it.
 """
 SHORT_CALLS, TAUT_CALLS = 45, 90
 """Force calls after which the short search gives way to a taut band, and that to the full band."""
-GRANT, MOST_CALLS = 60, 300
+GRANT, MOST_CALLS = 60, 200
 """Force calls that a search is granted beyond that for what it has found, and the most of all."""
 PROOF_CALLS = 60
 """Force calls for the proof of a full band."""
@@ -334,23 +334,25 @@ class _Search:
     ) -> Stretch:
         """Pull a band taut until it lies below a ceiling, or shows where to climb."""
         flat = max(first.energy, last.energy) + FLAT
+        enough = flat if ceiling is None else ceiling
         points, band = self._band(first, last, images, _taut(self.settings, TAUT), below=ceiling)
         highest = float(band.energies[1:-1].max())
-        if ceiling is not None and ceiling <= highest < flat:
+        if highest >= max(flat, enough):
+            try:
+                return self._over_top(first, last, points, splits)
+            except (FellError, NoProofError):
+                # A saddle beside the way, or none at all: the band was not taut enough to tell.
+                if ceiling is None:
+                    raise
+        if highest >= enough:
             taut = _taut(self.settings, TAUTER)
             points, band = self._band(first, last, band.xyz, taut, below=ceiling)
             highest = float(band.energies[1:-1].max())
-        bound = Stretch(points, proven=True, converged=True)
-        if highest < (flat if ceiling is None else ceiling):
-            return bound
-        try:
-            return self._over_top(first, last, points, splits)
-        except (FellError, NoProofError):
-            # Where no saddle is found, the band is a path all the same; if it is hardly higher
-            # than the saddle that is known, the barrier is known to that.
-            if ceiling is None or highest > ceiling + 2.0 * BELOW:
-                raise
-            return bound
+        # Where no saddle is found, the band is a path all the same; if it is hardly higher
+        # than the saddle that is known, the barrier is known to that.
+        if highest >= enough + (0.0 if ceiling is None else 2.0 * BELOW):
+            raise NoProofError("a part of the way rises above the saddle that is known")
+        return Stretch(points, proven=True, converged=True)
 
     def _band(
         self,
