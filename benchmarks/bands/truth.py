@@ -1,0 +1,179 @@
+"""The reference: the lowest of several tight plain-ASE bands from differently pushed paths.
+
+Nothing of dualion's relaxation, path or band is in it; only the unrelaxed states and the weights
+are shared. Rocksalt shows why one band is not enough: a symmetric path converges onto a ridge.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from ase.mep import NEB
+from ase.mep.neb import idpp_interpolate
+from ase.optimize import BFGS, FIRE
+from potential import Counter, calculators
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ase import Atoms
+    from hosts import Start
+    from numpy.typing import NDArray
+    from stash import Stash
+
+IMAGES = 7
+FMAX = 0.01
+LOOSE = 0.02
+"""eV/Å: accepted, and marked, where `FMAX` is not reached in the allowed steps."""
+KICK = 0.6
+CALM, CLIMB = 150, 350
+"""Largest numbers of steps without and with the climbing image."""
+LARGE = 40
+"""From this many atoms on the third start is left out, and `CLIMB` is cut to two thirds."""
+STARTS: dict[str, tuple[float, float, float]] = {
+    # Å of push along the two directions across the hop, and width of the rattle of every image.
+    "first side": (KICK, 0.0, 0.02),
+    "second side": (0.0, KICK, 0.02),
+    "rattled": (0.0, 0.0, 0.05),
+}
+
+
+def compute(start: Start, stash: Stash) -> None:
+    """Compute and keep whatever of a hop's reference is missing."""
+    counter = Counter()
+    make = calculators(counter)
+    name, digest = start.case.name, start.digest
+    first, last = start.states()
+    ends = stash.read("truth", name, "ends", digest=digest)
+    if ends is None:
+        ends = {"digest": digest, **_relax(first, last, make, counter)}
+        stash.write(ends, "truth", name, "ends")
+        print(f"{name:20s} ends        {ends['calls']:5d} calls {ends['forces']}", flush=True)
+    first.positions, last.positions = np.array(ends["first"]), np.array(ends["last"])
+    large = len(first) >= LARGE
+    for number, label in enumerate(list(STARTS)[: 2 if large else 3]):
+        if stash.read("truth", name, label, digest=digest) is not None:
+            continue
+        band = _band(
+            first, last, STARTS[label], make, seed=number, climb=CLIMB * 2 // 3 if large else CLIMB
+        )
+        stash.write({"digest": digest, "calls": counter.taken(), **band}, "truth", name, label)
+        print(
+            f"{name:20s} {label:11s} {band['barrier']:.4f} eV  force {band['force']:.3f}  "
+            f"{band['steps']} steps  {band['seconds']:.0f} s",
+            flush=True,
+        )
+
+
+def reference(start: Start, stash: Stash) -> dict[str, Any] | None:
+    """Return the lowest converged band of a hop with its ends; None if nothing converged."""
+    name, digest = start.case.name, start.digest
+    ends = stash.read("truth", name, "ends", digest=digest)
+    bands = {label: stash.read("truth", name, label, digest=digest) for label in STARTS}
+    found = {label: band for label, band in bands.items() if band is not None}
+    usable = {label: band for label, band in found.items() if band["force"] < LOOSE}
+    if ends is None or not usable:
+        return None
+    label = min(usable, key=lambda each: usable[each]["barrier"])
+    return {
+        "barrier": usable[label]["barrier"],
+        "start": label,
+        "force": usable[label]["force"],
+        "energies": usable[label]["energies"],
+        "starts": {each: [band["barrier"], band["force"]] for each, band in found.items()},
+        "end_forces": ends["forces"],
+        "end_energies": ends["energies"],
+    }
+
+
+def _relax(first: Atoms, last: Atoms, make: Callable[[], Any], counter: Counter) -> dict[str, Any]:
+    for atoms in (first, last):
+        atoms.calc = make()
+        if not BFGS(atoms, logfile=None).run(fmax=FMAX, steps=300):
+            FIRE(atoms, logfile=None).run(fmax=FMAX, steps=300)
+    return {
+        "first": first.positions.tolist(),
+        "last": last.positions.tolist(),
+        "energies": [float(atoms.get_potential_energy()) for atoms in (first, last)],
+        "forces": [
+            round(float(np.linalg.norm(atoms.get_forces(), axis=1).max()), 4)
+            for atoms in (first, last)
+        ],
+        "calls": counter.taken(),
+    }
+
+
+def straight(first: Atoms, last: Atoms, images: int) -> list[Atoms]:
+    """Return an IDPP path; the ends are continuous in space, so no nearest image is taken.
+
+    The pair potential itself does see the nearest images of neighbours.
+    """
+    path = [first.copy() for _ in range(images + 1)] + [last.copy()]
+    NEB(path).interpolate(mic=False)
+    idpp_interpolate(path, traj=None, log=None, mic=True)
+    return path
+
+
+def _across(along: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Two unit vectors across the hop: off the most perpendicular axis, and normal to that."""
+    along = along / np.linalg.norm(along)
+    axis = np.eye(3)[int(np.argmin(np.abs(along)))]
+    one = axis - (axis @ along) * along
+    one /= np.linalg.norm(one)
+    return one, np.cross(along, one)
+
+
+def _nearest(images: list[Atoms]) -> float:
+    distances = [image.get_distances(-1, range(len(image) - 1), mic=True) for image in images]
+    return float(np.min(distances))
+
+
+def _pushed(
+    path: list[Atoms], push: tuple[float, float, float], rng: np.random.Generator
+) -> list[Atoms]:
+    """Push the mover aside with a half-sine profile, less where it would hit an atom; rattle."""
+    one, two = _across(path[-1].positions[-1] - path[0].positions[-1])
+    room = min(1.6, _nearest(path))
+    for scale in (1.0, 0.5, 0.25, 0.0):
+        moved = [image.copy() for image in path]
+        for i, image in enumerate(moved[1:-1], start=1):
+            hump = scale * np.sin(np.pi * i / (len(path) - 1))
+            image.positions[-1] += hump * (push[0] * one + push[1] * two)
+        if _nearest(moved) >= room - 1e-9:
+            break
+    for image in moved[1:-1]:
+        image.positions += rng.normal(0.0, push[2], image.positions.shape)
+    return moved
+
+
+def _band(
+    first: Atoms,
+    last: Atoms,
+    push: tuple[float, float, float],
+    make: Callable[[], Any],
+    *,
+    seed: int,
+    climb: int,
+) -> dict[str, Any]:
+    clock = time.perf_counter()
+    images = _pushed(straight(first, last, IMAGES), push, np.random.default_rng(seed))
+    for image in images:
+        image.calc = make()
+    neb = NEB(images, k=5.0, climb=False, method="improvedtangent")
+    calm = FIRE(neb, logfile=None)
+    calm.run(fmax=0.2, steps=CALM)
+    neb.climb = True
+    climbing = FIRE(neb, logfile=None)
+    climbing.run(fmax=FMAX, steps=climb)
+    force = float(np.linalg.norm(neb.get_forces(), axis=1).max())
+    energies = [float(image.get_potential_energy()) for image in images]
+    return {
+        "barrier": max(energies) - energies[0],
+        "energies": [energy - energies[0] for energy in energies],
+        "force": force,
+        "steps": int(calm.nsteps + climbing.nsteps),
+        "seconds": time.perf_counter() - clock,
+        "saddle": images[int(np.argmax(energies))].positions.tolist(),
+    }
