@@ -31,6 +31,8 @@ def main() -> None:
     parser.add_argument("stages", nargs="*", help=f"of {', '.join(STAGES)}; none: all")
     parser.add_argument("--cache", type=Path, default=HERE / "cache", help="finished pieces")
     parser.add_argument("--hop", action="append", help="only this hop (may be repeated)")
+    parser.add_argument("--method", action="append", help="dualion's band method (repeatable)")
+    parser.add_argument("--rival", action="append", help="only this rival (repeatable)")
     arguments = parser.parse_args()
     unknown = set(arguments.stages) - set(STAGES)
     if unknown:
@@ -41,14 +43,23 @@ def main() -> None:
     cases = [case for case in CASES if not arguments.hop or case.name in arguments.hop]
 
     import hosts  # noqa: PLC0415 - heavy: not for --help
+    import runs  # noqa: PLC0415
+    import table  # noqa: PLC0415
     import truth  # noqa: PLC0415
 
     if "setup" in stages:
         hosts.set_up(stash)
     starts = [start for case in cases if (start := hosts.start_of(case, stash)) is not None]
-    if "truth" in stages:
-        for start in starts:
+    # Hop by hop, so that a run that is stopped leaves whole rows.
+    for start in starts:
+        if "truth" in stages:
             truth.compute(start, stash)
+        if "rivals" in stages:
+            runs.rivals(start, stash, arguments.rival)
+        if "dualion" in stages:
+            runs.dualion(start, stash, arguments.method)
+    if "table" in stages:
+        table.write(stash, HERE)
 
 
 if __name__ == "__main__":

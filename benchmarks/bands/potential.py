@@ -20,6 +20,11 @@ class Counter:
         calls, self.calls = self.calls, 0
         return calls
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Counter:
+        """Stay the one counter when a calculator is copied."""
+        del memo
+        return self
+
 
 @cache
 def _model() -> Any:  # noqa: ANN401 - CHGNet is untyped
@@ -45,6 +50,7 @@ def _counting_class() -> Any:  # noqa: ANN401
         """
 
         counter: Counter
+        complete: bool
 
         def calculate(
             self,
@@ -54,20 +60,33 @@ def _counting_class() -> Any:  # noqa: ANN401
             task: str = "ef",
         ) -> None:
             self.counter.calls += 1
-            wanted = "efs" if "stress" in (properties or ()) else task
-            super().calculate(atoms, properties, system_changes, task=wanted)
+            if self.complete:
+                task = "efsm"
+            elif "stress" in (properties or ()):
+                task = "efs"
+            super().calculate(atoms, properties, system_changes, task=task)
 
     return CountingCalculator
 
 
-def calculators(counter: Counter) -> Callable[[], Any]:
-    """Return a maker of ASE calculators that share one model and one counter."""
+def calculators(counter: Counter, *, complete: bool = False) -> Callable[[], Any]:
+    """Return a maker of ASE calculators that share one model and one counter.
+
+    Parameters
+    ----------
+    counter
+        Told of every configuration computed.
+    complete
+        Compute stress and moments with every configuration, as CHGNet's calculator does by
+        itself: for code that asks for them after the forces, which would otherwise count twice.
+    """
     model = _model()
 
     def make() -> Any:  # noqa: ANN401
         with contextlib.redirect_stdout(io.StringIO()):
             calculator = _counting_class()(model, use_device="cpu", on_isolated_atoms="error")
         calculator.counter = counter
+        calculator.complete = complete
         return calculator
 
     return make
