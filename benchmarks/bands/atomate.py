@@ -21,11 +21,11 @@ from jobflow import JobStore, run_locally
 from maggma.stores import MemoryStore
 from potential import Counter, calculators
 from pymatgen.io.ase import AseAtomsAdaptor
+from rivals import IMAGES
 
 if TYPE_CHECKING:
     from hosts import Start
 
-IMAGES = 5
 ENDS, BAND = Counter(), Counter()
 """Shared by all calculators of a run; atomate2 copies the calculator for every image."""
 

@@ -18,7 +18,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 for _variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
     os.environ.pop(_variable, None)
 
-from hopset import CASES  # noqa: E402 - after the environment is set
+from hopset import CASES, interleaved  # noqa: E402 - after the environment is set
 from stash import Stash  # noqa: E402
 
 HERE = Path(__file__).parent
@@ -40,10 +40,11 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     stages = arguments.stages or STAGES
     stash = Stash(arguments.cache)
-    cases = [case for case in CASES if not arguments.hop or case.name in arguments.hop]
+    cases = interleaved([c for c in CASES if not arguments.hop or c.name in arguments.hop])
 
     import hosts  # noqa: PLC0415 - heavy: not for --help
     import runs  # noqa: PLC0415
+    import summary  # noqa: PLC0415
     import table  # noqa: PLC0415
     import truth  # noqa: PLC0415
 
@@ -58,8 +59,12 @@ def main() -> None:
             runs.rivals(start, stash, arguments.rival)
         if "dualion" in stages:
             runs.dualion(start, stash, arguments.method)
+    best = summary.best_candidate(starts, stash)
+    if "rivals" in stages and best and not arguments.rival:
+        for start in starts:
+            runs.rivals(start, stash, [best])
     if "table" in stages:
-        table.write(stash, HERE)
+        table.write(starts, stash, HERE)
 
 
 if __name__ == "__main__":

@@ -77,3 +77,9 @@ CASES: tuple[Case, ...] = (
     Case("lisc2s4", ("Li", "Na"), "Li", "h1", "tune"),
     Case("lisc2s4", ("Li", "Na"), "Na", "h1", "report"),
 )
+
+
+def interleaved(cases: list[Case]) -> list[Case]:
+    """Order hops so that a run that is stopped has seen every framework alike."""
+    same = {case: [each for each in cases if each.framework == case.framework] for case in cases}
+    return sorted(cases, key=lambda case: same[case].index(case) / len(same[case]))

@@ -23,6 +23,8 @@ from dualion.workflows.pair import hops_flow
 LIBRARY = Path(__file__).parents[2] / "structures"
 ENGINE = get_engine("fast", device="cpu")
 
+_HALF = 0.49  # relaxation moves the ends by a few hundredths of a cell vector
+
 
 @dataclass(frozen=True)
 class Start:
@@ -53,6 +55,16 @@ class Start:
     def digest(self) -> str:
         """Identity of the two states."""
         return content_hash([self.endpoints.model_dump(mode="json"), self.seed])
+
+    @property
+    def half_cell(self) -> bool:
+        """Whether the hop is half a cell vector or more along one.
+
+        Code that interpolates to the nearest image then takes another way than the hop's.
+        """
+        ends = self.endpoints
+        step = np.subtract(ends.mover_to, ends.mover_from) @ np.linalg.inv(ends.initial.cell)
+        return bool(np.abs(step).max() > _HALF)
 
     def states(self) -> tuple[Atoms, Atoms]:
         """Both states in one atom order, the mover last and never wrapped into the cell."""

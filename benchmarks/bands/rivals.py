@@ -12,6 +12,9 @@ import plain
 if TYPE_CHECKING:
     from hosts import Start
 
+IMAGES = 5
+"""Of atomate2's band; it has no default for them."""
+
 CANDIDATES = ("ase-lbfgs", "ase-ode", "sella")
 """Tried on the tune half only; the best of them joins the table, see ``table.best_candidate``."""
 

@@ -28,8 +28,8 @@ FMAX = 0.01
 """eV/Å on the climbing image, whose energy is the barrier, and on the relaxed ends."""
 FLANKS = 0.02
 """eV/Å on the other images, which only give the climbing one its direction."""
-LOOSE = 0.02
-"""eV/Å on the climbing image: accepted, and marked, where `FMAX` is not reached."""
+LOOSE, LOOSE_FLANKS = 0.02, 0.05
+"""eV/Å on the climbing image and the others: accepted, and marked, where `FMAX` is not reached."""
 KICK = 0.6
 CALM_FMAX = 0.2
 CALM, CLIMB, LAST = 40, 80, 30
@@ -74,10 +74,14 @@ def compute(start: Start, stash: Stash) -> None:
         done.append(band)
 
 
+def _usable(band: dict[str, Any]) -> bool:
+    return band["force"] < LOOSE and band["flanks"] < LOOSE_FLANKS
+
+
 def _settled(bands: list[dict[str, Any]]) -> bool:
     """Whether all bands so far have converged, onto one barrier."""
     barriers = [band["barrier"] for band in bands]
-    return all(band["force"] < LOOSE for band in bands) and max(barriers) - min(barriers) < AGREE
+    return all(_usable(band) for band in bands) and max(barriers) - min(barriers) < AGREE
 
 
 def reference(start: Start, stash: Stash) -> dict[str, Any] | None:
@@ -86,16 +90,19 @@ def reference(start: Start, stash: Stash) -> dict[str, Any] | None:
     ends = stash.read("truth", name, "ends", digest=digest)
     bands = {label: stash.read("truth", name, label, digest=digest) for label in STARTS}
     found = {label: band for label, band in bands.items() if band is not None}
-    usable = {label: band for label, band in found.items() if band["force"] < LOOSE}
+    usable = {label: band for label, band in found.items() if _usable(band)}
     if ends is None or not usable:
         return None
     label = min(usable, key=lambda each: usable[each]["barrier"])
     return {
         "barrier": usable[label]["barrier"],
         "start": label,
-        "force": usable[label]["force"],
+        "tight": usable[label]["force"] < FMAX and usable[label]["flanks"] < FLANKS,
+        "forces": [usable[label]["force"], usable[label]["flanks"]],
         "energies": usable[label]["energies"],
-        "starts": {each: [band["barrier"], band["force"]] for each, band in found.items()},
+        "starts": {
+            each: [band["barrier"], band["force"], band["flanks"]] for each, band in found.items()
+        },
         "end_forces": ends["forces"],
         "end_energies": ends["energies"],
     }
