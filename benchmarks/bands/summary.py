@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rivals import CANDIDATES
 from rows import geometric_mean, row_of
+from runs import dualion_digest
 
 if TYPE_CHECKING:
     from hosts import Start
@@ -92,7 +93,8 @@ def campaign_calls(starts: list[Start], stash: Stash, method: str) -> dict[str, 
     states: dict[str, int] = {}
     ends = band = 0
     for start in starts:
-        piece = stash.read("runs", method, start.case.name)
+        digest = dualion_digest(start, method.removeprefix("dualion-"))
+        piece = stash.read("runs", method, start.case.name, digest=digest)
         if piece is None:
             continue
         for key, calls in zip(piece["end_keys"], piece["end_calls"], strict=True):
