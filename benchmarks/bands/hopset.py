@@ -11,7 +11,7 @@ from typing import Literal
 
 Half = Literal["tune", "report"]
 
-IMAGE_DISTANCE = 8.0
+IMAGE_DISTANCE = 9.0
 """Å between an ion and its image: small cells, since here methods are compared, not crystals."""
 
 
