@@ -1,6 +1,6 @@
 """Barriers and force calls of band methods on one fixed set of hops.
 
-    python benchmarks/bands/bands.py [setup] [truth] [rivals] [dualion] [table]
+    python benchmarks/bands/bands.py [setup] [truth] [rivals] [dualion] [unverified] [table]
 
 Without a stage it does all of them. Every finished piece is kept in the cache folder, so the same
 command goes on where it was stopped; ``--method`` names dualion's band method.
@@ -22,7 +22,7 @@ from hopset import CASES, interleaved  # noqa: E402 - after the environment is s
 from stash import Stash  # noqa: E402
 
 HERE = Path(__file__).parent
-STAGES = ("setup", "truth", "rivals", "dualion", "table")
+STAGES = ("setup", "truth", "rivals", "dualion", "unverified", "table")
 
 
 def main() -> None:
@@ -59,6 +59,8 @@ def main() -> None:
             runs.rivals(start, stash, arguments.rival)
         if "dualion" in stages:
             runs.dualion(start, stash, arguments.method)
+        if "unverified" in stages:
+            runs.unverified(start, stash)
     best = summary.best_candidate(starts, stash)
     if "rivals" in stages and best and not arguments.rival:
         for start in starts:

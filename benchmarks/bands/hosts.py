@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from hopset import CASES, IMAGE_DISTANCE, Case
+from jobflow.core.job import Job
 from stash import Stash
 
-from dualion.engines import get_engine
 from dualion.engines.jobs import relax_structure
+from dualion.engines.registry import EngineChoice
 from dualion.records import EndPoints, Geometry, HostState, content_hash
 from dualion.structures.library import find_library
 from dualion.structures.supercell import build_supercell
@@ -21,7 +22,7 @@ from dualion.workflows.host import judge_host, rattled
 from dualion.workflows.pair import hops_flow
 
 LIBRARY = Path(__file__).parents[2] / "structures"
-ENGINE = get_engine("fast", device="cpu")
+CHOICE = EngineChoice(name="chgnet", device="cpu")
 
 _HALF = 0.49  # relaxation moves the ends by a few hundredths of a cell vector
 
@@ -132,14 +133,13 @@ def _host(campaign: Campaign, stash: Stash) -> HostState:
     if known is not None:
         return HostState.model_validate(known["state"])
     framework = find_library(LIBRARY).load(name)
-    choice = ENGINE.choice
     relaxed = relax_structure(
-        framework.parent, choice, campaign.host.relax, cell=True, keep_symmetry=True
+        framework.parent, CHOICE, campaign.host.relax, cell=True, keep_symmetry=True
     )
     cell = build_supercell(relaxed.geometry, campaign.cell)
     shaken = relax_structure(
         rattled(cell.geometry, width=campaign.host.rattle, seed=campaign.seed),
-        choice,
+        CHOICE,
         campaign.relax,
     )
     state = judge_host(framework, relaxed, cell, shaken, campaign.host)
@@ -152,8 +152,9 @@ def _cut(case: Case, campaign: Campaign, host: HostState) -> dict[str, Any]:
     """Read a hop's end points off the jobs that the flow itself would run."""
     framework = find_library(LIBRARY).load(case.framework)
     flow = hops_flow(campaign, framework, host=host)
-    records = [job for job in flow.jobs if job.metadata.get("kind") == "record"]
-    paths = [job for job in flow.jobs if job.metadata.get("kind") == "path"]
+    jobs = [job for job in flow.jobs if isinstance(job, Job)]
+    records = [job for job in jobs if job.metadata.get("kind") == "record"]
+    paths = [job for job in jobs if job.metadata.get("kind") == "path"]
     for record, path in zip(records, paths, strict=True):
         question = record.function_args[0]
         wanted = (question.hop.member > 0) == case.second_member

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ours
 import rivals as others
+import unverified as alone
 from potential import Counter, calculators
 
 import dualion as package
@@ -18,9 +20,10 @@ if TYPE_CHECKING:
     from hosts import Start
     from stash import Stash
 
-STANDARD = ("atomate2", "ase-fire")
+STANDARD = ("ase-fire", "atomate2", "sella")
 """On every hop."""
-METHODS = ("full", "adaptive")
+METHODS = ("adaptive",)
+"""What dualion is judged by; ``full`` can be asked for."""
 
 
 def rivals(start: Start, stash: Stash, names: list[str] | None) -> None:
@@ -46,6 +49,23 @@ def dualion(start: Start, stash: Stash, methods: list[str] | None) -> None:
             _keep(ours.band(start, stash, method, ends_digest(start)), start, stash, name, digest)
 
 
+def unverified(start: Start, stash: Stash) -> None:
+    """Run the climbs that nobody looks after, where they are missing."""
+    for method in alone.METHODS:
+        name, digest = f"unverified-{method}", dualion_digest(start, "adaptive")
+        if stash.read("runs", name, start.case.name, digest=digest) is None:
+            _warm_up(start)
+            found = alone.search(start, stash, method, ends_digest(start))
+            _keep(found, start, stash, name, digest)
+
+
+def digest_of(start: Start, name: str) -> str:
+    """Identity of a result of any method, by its full name."""
+    if name.startswith("dualion-"):
+        return dualion_digest(start, name.removeprefix("dualion-"))
+    return dualion_digest(start, "adaptive") if name.startswith("unverified-") else start.digest
+
+
 def dualion_digest(start: Start, method: str) -> str:
     """Identity of a result of dualion: the states, the settings, and the code that made it."""
     settings = (RelaxSettings(), PathSettings(), ours.band_settings(method))
@@ -53,19 +73,18 @@ def dualion_digest(start: Start, method: str) -> str:
 
 
 def ends_digest(start: Start) -> str:
-    """Identity of dualion's relaxed ends."""
-    return content_hash([start.digest, _code(), RelaxSettings().model_dump(mode="json")])
+    """Identity of dualion's relaxed states of one host, beside what each begins as."""
+    host = start.host.digest(digits=6)
+    return content_hash([host, _code(), RelaxSettings().model_dump(mode="json")])
 
 
 @cache
 def _code() -> str:
     """Hash of the sources that a band goes through."""
     root = Path(package.__file__).parent
-    files = sorted(
-        file
-        for part in ("engines", "structures", "analysis")
-        for file in (root / part).glob("*.py")
-    )
+    parts = ("engines", "structures", "analysis")
+    files = sorted(file for part in parts for file in (root / part).glob("*.py"))
+    files.append(root / "records.py")
     return content_hash([file.read_text(encoding="utf-8") for file in files])
 
 
@@ -83,7 +102,8 @@ def _warm_up(start: Start) -> None:
 
 
 def _keep(result: dict[str, Any], start: Start, stash: Stash, name: str, digest: str) -> None:
-    stash.write({"digest": digest, **result}, "runs", name, start.case.name)
+    piece = {"digest": digest, "load": round(os.getloadavg()[0], 1), **result}
+    stash.write(piece, "runs", name, start.case.name)
     barrier = result["barrier"]
     text = "no barrier" if barrier is None else f"{barrier:.4f} eV"
     print(
