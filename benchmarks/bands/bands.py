@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 # Before numpy and torch come in: one thread, and no kernel chosen for an older OpenBLAS.
@@ -51,16 +52,16 @@ def main() -> None:
     if "setup" in stages:
         hosts.set_up(stash)
     starts = [start for case in cases if (start := hosts.start_of(case, stash)) is not None]
+    work: dict[str, Callable[[hosts.Start], None]] = {
+        "truth": lambda start: truth.compute(start, stash),
+        "rivals": lambda start: runs.rivals(start, stash, arguments.rival),
+        "dualion": lambda start: runs.dualion(start, stash, arguments.method),
+        "unverified": lambda start: runs.unverified(start, stash),
+    }
     # Hop by hop, so that a run that is stopped leaves whole rows.
     for start in starts:
-        if "truth" in stages:
-            truth.compute(start, stash)
-        if "rivals" in stages:
-            runs.rivals(start, stash, arguments.rival)
-        if "dualion" in stages:
-            runs.dualion(start, stash, arguments.method)
-        if "unverified" in stages:
-            runs.unverified(start, stash)
+        for stage in (each for each in work if each in stages):
+            work[stage](start)
     best = summary.best_candidate(starts, stash)
     if "rivals" in stages and best and not arguments.rival:
         for start in starts:

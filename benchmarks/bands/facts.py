@@ -12,11 +12,12 @@ PACKAGES = ("dualion", "ase", "atomate2", "sella", "chgnet", "torch", "numpy")
 
 
 def facts() -> dict[str, object]:
-    """Return cores, processor, versions and the day."""
+    """Return cores, load, processor, versions and the day."""
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "cores": os.cpu_count(),
         "processor": _processor(),
+        "load": round(os.getloadavg()[0], 1),
         "python": platform.python_version(),
         "model": "CHGNet 0.3.0",
         "versions": {package: _version(package) for package in PACKAGES},

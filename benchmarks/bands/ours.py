@@ -56,7 +56,7 @@ class Ends:
     relaxed: dict[str, tuple[int, float]]
 
     def told(self) -> dict[str, Any]:
-        """What a result keeps of them; a hop by itself pays for each relaxation once."""
+        """Return what a result keeps; a hop by itself pays for each relaxation once."""
         return {
             "end_calls": [calls for calls, _ in self.relaxed.values()],
             "end_keys": list(self.relaxed),

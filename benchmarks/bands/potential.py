@@ -6,7 +6,9 @@ import contextlib
 import io
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, Literal
+
+Task = Literal["e", "ef", "em", "efs", "efsm"]
 
 
 class Counter:
@@ -29,7 +31,7 @@ class Counter:
 @cache
 def _model() -> Any:  # noqa: ANN401 - CHGNet is untyped
     import torch  # noqa: PLC0415 - only when really run
-    from chgnet.model import CHGNet  # noqa: PLC0415
+    from chgnet.model.model import CHGNet  # noqa: PLC0415
 
     torch.set_num_threads(1)
     model = CHGNet.load(model_name="0.3.0", use_device="cpu", verbose=False)
@@ -40,9 +42,9 @@ def _model() -> Any:  # noqa: ANN401 - CHGNet is untyped
 
 @cache
 def _counting_class() -> Any:  # noqa: ANN401
-    from chgnet.model import CHGNetCalculator  # noqa: PLC0415
+    from chgnet.model.dynamics import CHGNetCalculator  # noqa: PLC0415
 
-    class CountingCalculator(CHGNetCalculator):  # type: ignore[misc]
+    class CountingCalculator(CHGNetCalculator):
         """Counts every configuration it computes; no stress or moments unless asked for.
 
         Leaving them out is as fast for everybody as dualion's own CHGNet, so that seconds compare
@@ -57,7 +59,7 @@ def _counting_class() -> Any:  # noqa: ANN401
             atoms: Any = None,  # noqa: ANN401
             properties: list[str] | None = None,
             system_changes: list[str] | None = None,
-            task: str = "ef",
+            task: Task = "ef",
         ) -> None:
             self.counter.calls += 1
             if self.complete:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 IMAGES = 5
 """Of atomate2's band; it has no default for them."""
 
-CANDIDATES = ("ase-lbfgs", "ase-ode", "sella")
-"""Tried on the tune half only; the best of them joins the table, see ``table.best_candidate``."""
+CANDIDATES = ("ase-lbfgs", "ase-ode")
+"""Tried on the tune half only; the best of them joins the table, see ``summary.best_candidate``."""
 
 
 def method_named(name: str) -> Callable[[Start], dict[str, Any]]:

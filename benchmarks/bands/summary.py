@@ -1,70 +1,130 @@
-"""Sums over the rows: how close, how dear, and which of the candidates is the best."""
+"""Sums over the rows: how close, how dear, and what dualion says of its own answers."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from rivals import CANDIDATES
-from rows import geometric_mean, row_of
-from runs import dualion_digest
+from rows import CLOSE, geometric_mean, row_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hosts import Start
     from rows import Cell, Row
     from stash import Stash
 
-CLOSE, FAR = 0.010, 0.030
-"""eV: barriers nearer than the first to the reference count as right, beyond the last as wrong."""
+
+def accuracy(rows: list[Row], method: str) -> dict[str, Any]:
+    """Say how one method did on some hops."""
+    cells = {row.name: row.cells[method] for row in rows if method in row.cells}
+    judged = {row.name: cells[row.name] for row in rows if row.reference and row.name in cells}
+    sound = {row.name for row in rows if row.reference and row.reference["sound"]} & set(judged)
+    return {
+        "hops": len(cells),
+        "with_reference": len(judged),
+        "sound": len(sound),
+        "sound_within_10_meV": sum(judged[name].right for name in sound),
+        "within_10_meV": sum(cell.right for cell in judged.values()),
+        "top_within_10_meV": sum(
+            cell.top_deviation is not None and abs(cell.top_deviation) < CLOSE
+            for cell in judged.values()
+        ),
+        "beyond_30_meV": [name for name, cell in judged.items() if cell.wrong],
+        "converged_beyond_30_meV": [
+            name for name, cell in judged.items() if cell.wrong and cell.converged
+        ],
+        "no_number": [name for name, cell in cells.items() if cell.barrier is None],
+        "not_converged": [name for name, cell in cells.items() if not cell.converged],
+        "other_end": [name for name, cell in judged.items() if cell.other_end],
+        "end_calls": sum(cell.ends for cell in cells.values()),
+        "shared_end_calls": sum(cell.shared_ends for cell in cells.values()),
+        "band_calls": sum(cell.band for cell in cells.values()),
+        "seconds": sum(cell.seconds for cell in cells.values()),
+    }
 
 
-def summed(rows: list[Row], method: str, base: str) -> dict[str, Any]:
-    """Sum one method up over some hops.
+def verdicts(rows: list[Row], method: str) -> dict[str, list[str]]:
+    """Sort hops by what dualion says of its own answer; the first four lists overlap."""
+    cells = {row.name: row.cells[method] for row in rows if method in row.cells}
+
+    def named(which: Callable[[Cell], bool]) -> list[str]:
+        return [name for name, cell in cells.items() if which(cell)]
+
+    return {
+        "proven": named(lambda cell: bool(cell.told.get("proven"))),
+        "split at a minimum": named(lambda cell: bool(cell.told.get("split"))),
+        "no barrier": named(lambda cell: cell.outcome == "barrierless"),
+        "mirror hop": named(lambda cell: bool(cell.told.get("mirror"))),
+        "first search sufficed": named(
+            lambda cell: bool(cell.told.get("proven")) and not cell.told.get("fallbacks")
+        ),
+        "not proven": named(lambda cell: cell.told.get("proven") is False),
+        "no number": named(lambda cell: cell.barrier is None),
+        "proven, yet more than 30 meV off": named(
+            lambda cell: bool(cell.told.get("proven")) and cell.wrong
+        ),
+        "proven, and more than 10 meV below the reference": named(
+            lambda cell: (
+                bool(cell.told.get("proven"))
+                and cell.top_deviation is not None
+                and cell.top_deviation < -CLOSE
+            )
+        ),
+    }
+
+
+def saving(rows: list[Row], rival: str, method: str, hosts: dict[str, float]) -> dict[str, Any]:
+    """Compare the calls of a rival with those of a method of dualion; above 1 it needs more.
 
     Parameters
     ----------
     rows
-        The hops.
-    method
-        Which method.
-    base
-        Ratios of calls and seconds are those of `method` over those of this one, as geometric
-        means over the hops that both have run; the ones of right barriers over the hops on which
-        both are right.
+        The hops; only those that both have run count.
+    rival, method
+        Which two.
+    hosts
+        Force calls of each framework's host for every hop of the set in it; here charged to the
+        method alone.
     """
-    cells = [row.cells[method] for row in rows if method in row.cells]
-    judged = [row.cells[method] for row in rows if method in row.cells and row.reference]
-    off = [abs(cell.deviation) for cell in judged if cell.deviation is not None]
-    pairs = [
-        (row.cells[method], row.cells[base])
-        for row in rows
-        if method in row.cells and base in row.cells
+    both = [row for row in rows if rival in row.cells and method in row.cells]
+    pairs = [(row.cells[rival], row.cells[method]) for row in both]
+    right = [(other, one) for other, one in pairs if other.right and one.right]
+    with_host = [
+        other.calls / (one.shared_calls + hosts.get(row.start.case.framework, 0.0))
+        for row, (other, one) in zip(both, pairs, strict=True)
     ]
-    right = [(one, other) for one, other in pairs if _right(one) and _right(other)]
     return {
-        "hops": len(cells),
-        "with_reference": len(judged),
-        "within_10_meV": sum(each < CLOSE for each in off),
-        "beyond_30_meV": sum(each > FAR for each in off),
-        "no_number": sum(cell.barrier is None for cell in judged),
-        "not_converged": sum(not cell.converged for cell in cells),
-        "other_end": sum(cell.other_end for cell in judged),
-        "end_calls": sum(cell.ends for cell in cells),
-        "band_calls": sum(cell.band for cell in cells),
-        "call_ratio": _ratio(pairs, "calls"),
-        "call_ratio_both_right": _ratio(right, "calls"),
+        "hops": len(pairs),
+        "isolated": geometric_mean([other.calls / one.calls for other, one in pairs]),
+        "campaign": geometric_mean([other.calls / one.shared_calls for other, one in pairs]),
+        "campaign_host_charged": geometric_mean(with_host),
+        "band_only": geometric_mean(
+            [other.band / one.band for other, one in pairs if other.band and one.band]
+        ),
+        "least": min((other.calls / one.calls for other, one in pairs), default=None),
+        "most": max((other.calls / one.calls for other, one in pairs), default=None),
         "both_right": len(right),
-        "band_call_ratio": _ratio(pairs, "band"),
-        "seconds_ratio": _ratio(pairs, "seconds"),
+        "isolated_both_right": geometric_mean([other.calls / one.calls for other, one in right]),
+        "campaign_both_right": geometric_mean(
+            [other.calls / one.shared_calls for other, one in right]
+        ),
+        "seconds": geometric_mean(
+            [other.seconds / one.seconds for other, one in pairs if other.seconds and one.seconds]
+        ),
     }
 
 
-def _right(cell: Cell) -> bool:
-    return cell.deviation is not None and abs(cell.deviation) < CLOSE
-
-
-def _ratio(pairs: list[tuple[Cell, Cell]], what: str) -> float | None:
-    both = [(getattr(one, what), getattr(other, what)) for one, other in pairs]
-    return geometric_mean([one / other for one, other in both if one and other])
+def rescued(rows: list[Row], climb: str, method: str) -> list[dict[str, Any]]:
+    """Hops on which an unverified climb gives no number, or one off by more than 10 meV."""
+    found = []
+    for row in rows:
+        if not (row.reference and climb in row.cells and method in row.cells):
+            continue
+        alone, whole = row.cells[climb], row.cells[method]
+        if not alone.right:
+            found.append({"hop": row.name, "half": row.half, "alone": alone, "whole": whole})
+    return found
 
 
 def best_candidate(starts: list[Start], stash: Stash) -> str | None:
@@ -83,27 +143,6 @@ def best_candidate(starts: list[Start], stash: Stash) -> str | None:
     def merit(name: str) -> tuple[int, float]:
         cells = [row.cells[name] for row in rows]
         calls = geometric_mean([float(cell.calls) for cell in cells])
-        return -sum(_right(cell) for cell in cells), calls or 0.0
+        return -sum(cell.right for cell in cells), calls or 0.0
 
     return min(CANDIDATES, key=merit) if rows else None
-
-
-def campaign_calls(starts: list[Start], stash: Stash, method: str) -> dict[str, int]:
-    """Force calls of dualion on all hops as one campaign: a state is relaxed once."""
-    states: dict[str, int] = {}
-    ends = band = 0
-    for start in starts:
-        digest = dualion_digest(start, method.removeprefix("dualion-"))
-        piece = stash.read("runs", method, start.case.name, digest=digest)
-        if piece is None:
-            continue
-        for key, calls in zip(piece["end_keys"], piece["end_calls"], strict=True):
-            states[key] = calls
-            ends += calls
-        band += piece["band_calls"]
-    return {
-        "end_calls": ends,
-        "end_calls_shared": sum(states.values()),
-        "states": len(states),
-        "band_calls": band,
-    }

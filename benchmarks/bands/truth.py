@@ -1,7 +1,13 @@
-"""The reference: the lowest of several tight plain-ASE bands from differently pushed paths.
+"""The reference: the lowest of several plain-ASE bands from differently pushed paths.
 
-Nothing of dualion's relaxation, path or band is in it; only the unrelaxed states and the weights
-are shared. Rocksalt shows why one band is not enough: a symmetric path converges onto a ridge.
+The climbing image of each is taken on to the saddle by Sella, which must stay where the band found
+it. Nothing of dualion's relaxation, path or band is in it; only the host, the unrelaxed states and
+the weights are shared. Rocksalt shows why one band is not enough: a symmetric path converges onto
+a ridge.
+
+What it cannot see: only the highest image is refined, so of two passes of nearly one height the
+other may be the higher one by as much as a band of seven images blurs it; and a pass that none of
+the pushes leads to.
 """
 
 from __future__ import annotations
@@ -34,6 +40,10 @@ STAYED, SAME = 0.3, 0.03
 """Å and eV by which that search may move: farther, it has found something else, and is dropped."""
 LOOSE, LOOSE_FLANKS = 0.02, 0.15
 """eV/Å on saddle and others: accepted, and marked, where the band came no further."""
+ABOVE = 0.002
+"""eV by which another image may lie above the refined saddle; beyond, that is not the pass."""
+REARRANGED = 0.8
+"""Å from its unrelaxed place: an atom of an end that goes farther has left it for another."""
 KICK = 0.6
 CALM_FMAX = 0.15
 CALM, CLIMB, REFINE = 80, 160, 60
@@ -75,40 +85,84 @@ def compute(start: Start, stash: Stash) -> None:
                 f"{band['steps']} steps  {band['seconds']:.0f} s",
                 flush=True,
             )
+        if "saddle_rise" not in band:
+            band["saddle_rise"] = _rise(first, band, make) - ends["energies"][0]
+            stash.write(band, "truth", name, label)
         done.append(band)
 
 
-def _usable(band: dict[str, Any]) -> bool:
-    return band["force"] < LOOSE and band["flanks"] < LOOSE_FLANKS
+def _rise(first: Atoms, band: dict[str, Any], make: Callable[[], Any]) -> float:
+    """Evaluate a saddle that was kept without its energy."""
+    atoms = first.copy()
+    atoms.positions = np.array(band["saddle"])
+    atoms.calc = make()
+    return float(atoms.get_potential_energy())
+
+
+def usable(band: dict[str, Any]) -> bool:
+    """Whether a band converged, and its saddle is its highest point."""
+    below = band["barrier"] - band.get("saddle_rise", band["barrier"])
+    return bool(band["force"] < LOOSE and band["flanks"] < LOOSE_FLANKS and below < ABOVE)
 
 
 def _settled(bands: list[dict[str, Any]]) -> bool:
     """Whether all bands so far have converged, onto one barrier."""
     barriers = [band["barrier"] for band in bands]
-    return all(_usable(band) for band in bands) and max(barriers) - min(barriers) < AGREE
+    return all(usable(band) for band in bands) and max(barriers) - min(barriers) < AGREE
 
 
-def reference(start: Start, stash: Stash) -> dict[str, Any] | None:
-    """Return the lowest converged band of a hop with its ends; None if nothing converged."""
+def progress(start: Start, stash: Stash) -> str:
+    """Say how far a hop's reference is: not computed, unfinished, no band converged, or done."""
+    ends, found = _found(start, stash)
+    if ends is None or not found:
+        return "not computed"
+    whole = len(found) == len(STARTS)
+    if not whole and not (len(found) == len(STARTS) - 1 and _settled([*found.values()])):
+        return "unfinished"
+    return "done" if any(usable(band) for band in found.values()) else "no band converged"
+
+
+def _found(start: Start, stash: Stash) -> tuple[dict[str, Any] | None, dict[str, dict[str, Any]]]:
     name, digest = start.case.name, start.digest
     ends = stash.read("truth", name, "ends", digest=digest)
     bands = {label: stash.read("truth", name, label, digest=digest) for label in STARTS}
-    found = {label: band for label, band in bands.items() if band is not None}
-    usable = {label: band for label, band in found.items() if _usable(band)}
-    if ends is None or not usable:
+    return ends, {label: band for label, band in bands.items() if band is not None}
+
+
+def reference(start: Start, stash: Stash) -> dict[str, Any] | None:
+    """Return the lowest converged band of a hop with its ends; None if there is none (yet).
+
+    A band that did not converge is never taken, however low: what it says only counts in that a
+    third one is then computed.
+    """
+    ends, found = _found(start, stash)
+    if ends is None or progress(start, stash) != "done":
         return None
-    label = min(usable, key=lambda each: usable[each]["barrier"])
+    good = {label: band for label, band in found.items() if usable(band)}
+    label = min(good, key=lambda each: good[each]["barrier"])
+    barriers = [band["barrier"] for band in good.values()]
+    spread = max(barriers) - min(barriers)
+    tight = good[label]["force"] < FMAX and good[label]["flanks"] < FLANKS
+    moved = max(
+        float(np.linalg.norm(np.subtract(ends[key], state.positions), axis=1).max())
+        for key, state in zip(("first", "last"), start.states(), strict=True)
+    )
     return {
-        "barrier": usable[label]["barrier"],
+        "barrier": good[label]["barrier"],
         "start": label,
-        "tight": usable[label]["force"] < FMAX and usable[label]["flanks"] < FLANKS,
-        "forces": [usable[label]["force"], usable[label]["flanks"]],
-        "energies": usable[label]["energies"],
+        "tight": tight,
+        "sound": tight and len(good) > 1 and spread < AGREE and moved < REARRANGED,
+        "end_moved": moved,
+        "forces": [good[label]["force"], good[label]["flanks"]],
+        "energies": good[label]["energies"],
+        "converged_starts": len(good),
+        "spread": spread,
         "starts": {
             each: [band["barrier"], band["force"], band["flanks"]] for each, band in found.items()
         },
         "end_forces": ends["forces"],
         "end_energies": ends["energies"],
+        "calls": ends["calls"] + sum(band["calls"] for band in found.values()),
     }
 
 
@@ -213,6 +267,7 @@ def _band(
         "force": top if refined is None else refined["force"],
         "flanks": flanks,
         "moved": None if refined is None else refined["moved"],
+        "saddle_rise": energies[highest] - energies[0],
         "steps": int(calm.nsteps) + int(climb.nsteps),
         "seconds": time.perf_counter() - clock,
         "saddle": images[highest].positions.tolist() if refined is None else refined["xyz"],
