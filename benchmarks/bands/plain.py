@@ -45,20 +45,21 @@ class Protocol:
         ASE's name of one, for the forces that have one.
     """
 
-    optimizer: Callable[[NEB], Any]
+    optimizer: Callable[[Any], Any]
     spring: float = 0.1
     method: str = "improvedtangent"
     two_stage: bool = True
     preconditioner: str | None = None
 
 
+QUIET: dict[str, Any] = {"logfile": None}
 PROTOCOLS: dict[str, Protocol] = {
-    "ase-fire": Protocol(lambda neb: FIRE(neb, logfile=None)),
-    "ase-lbfgs": Protocol(lambda neb: LBFGS(neb, alpha=20.0, logfile=None), spring=5.0),
-    "ase-bfgs": Protocol(lambda neb: BFGS(neb, logfile=None), spring=5.0),
-    "ase-ode": Protocol(lambda neb: NEBOptimizer(neb, method="ODE", logfile=None)),
+    "ase-fire": Protocol(lambda neb: FIRE(neb, **QUIET)),
+    "ase-lbfgs": Protocol(lambda neb: LBFGS(neb, alpha=20.0, **QUIET), spring=5.0),
+    "ase-bfgs": Protocol(lambda neb: BFGS(neb, **QUIET), spring=5.0),
+    "ase-ode": Protocol(lambda neb: NEBOptimizer(neb, method="ODE", **QUIET)),
     "ase-string": Protocol(
-        lambda neb: NEBOptimizer(neb, method="ODE", logfile=None),
+        lambda neb: NEBOptimizer(neb, method="ODE", **QUIET),
         method="string",
         preconditioner="Exp",
     ),

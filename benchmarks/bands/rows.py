@@ -84,6 +84,11 @@ class Cell:
         return self.deviation is not None and abs(self.deviation) < CLOSE
 
     @property
+    def right_top(self) -> bool:
+        """Whether its highest energy is the reference's, whatever its ends are."""
+        return self.top_deviation is not None and abs(self.top_deviation) < CLOSE
+
+    @property
     def wrong(self) -> bool:
         """Whether it has a number far from the reference's."""
         return self.deviation is not None and abs(self.deviation) > FAR
@@ -107,6 +112,26 @@ class Row:
     def half(self) -> str:
         """'tune' or 'report'."""
         return self.start.case.half
+
+    @property
+    def undercut(self) -> list[str]:
+        """Methods whose highest energy is well below the reference's, and should not be.
+
+        Those that climb and know what their point joins: a converged plain band, and a proof.
+        """
+        return [
+            name
+            for name, cell in self.cells.items()
+            if cell.top_deviation is not None
+            and cell.top_deviation < -CLOSE
+            and cell.converged
+            and (name.startswith("ase-") or cell.told.get("proven"))
+        ]
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing speaks against the reference."""
+        return self.reference is not None and self.reference["sound"] and not self.undercut
 
     @property
     def kind(self) -> str:

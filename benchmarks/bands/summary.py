@@ -19,17 +19,14 @@ def accuracy(rows: list[Row], method: str) -> dict[str, Any]:
     """Say how one method did on some hops."""
     cells = {row.name: row.cells[method] for row in rows if method in row.cells}
     judged = {row.name: cells[row.name] for row in rows if row.reference and row.name in cells}
-    sound = {row.name for row in rows if row.reference and row.reference["sound"]} & set(judged)
+    sound = {row.name for row in rows if row.sound} & set(judged)
     return {
         "hops": len(cells),
         "with_reference": len(judged),
         "sound": len(sound),
         "sound_within_10_meV": sum(judged[name].right for name in sound),
         "within_10_meV": sum(cell.right for cell in judged.values()),
-        "top_within_10_meV": sum(
-            cell.top_deviation is not None and abs(cell.top_deviation) < CLOSE
-            for cell in judged.values()
-        ),
+        "top_within_10_meV": sum(cell.right_top for cell in judged.values()),
         "beyond_30_meV": [name for name, cell in judged.items() if cell.wrong],
         "converged_beyond_30_meV": [
             name for name, cell in judged.items() if cell.wrong and cell.converged
@@ -116,13 +113,13 @@ def saving(rows: list[Row], rival: str, method: str, hosts: dict[str, float]) ->
 
 
 def rescued(rows: list[Row], climb: str, method: str) -> list[dict[str, Any]]:
-    """Hops on which an unverified climb gives no number, or one off by more than 10 meV."""
+    """List hops where an unverified climb has no number, or a saddle off by more than 10 meV."""
     found = []
     for row in rows:
         if not (row.reference and climb in row.cells and method in row.cells):
             continue
         alone, whole = row.cells[climb], row.cells[method]
-        if not alone.right:
+        if not alone.right_top:
             found.append({"hop": row.name, "half": row.half, "alone": alone, "whole": whole})
     return found
 

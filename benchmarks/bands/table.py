@@ -46,18 +46,21 @@ counts. Python {machine[python]}; {versions}.
 
 ## Methods
 
-- **reference**: plain-ASE bands of {truth.IMAGES} images from two paths, pushed {truth.KICK:g} Å to
-  one side and to another and rattled; from a third, only rattled, where the two differ by
-  {agree:g} meV or one does not converge. FIRE until the climbing image is below {truth.NEARLY:g}
-  eV/Å and the others below {truth.FLANKS:g}; Sella takes the climbing image on to {truth.FMAX:g},
-  and is believed if it stays within {truth.STAYED:g} Å and {same:g} meV. Ends below
-  {truth.FMAX:g}. The lowest band that converged counts; `~`: it reached only {truth.LOOSE:g} on the
-  saddle or {truth.LOOSE_FLANKS:g} on the others; one that did not reach that never counts, nor one
-  with an image more than {above:g} meV above its refined saddle. In brackets: how many of the
-  starts converged, and how far apart those are in meV; `r`: relaxing the ends moved an atom by more than
-  {truth.REARRANGED:g} Å, so that a looser relaxation may stop in quite another state. *Sound* are
-  references with two starts that agree to {agree:g} meV, tight, and without `r`. It is no proof: a
-  pass that none of the starts leads to, or a second pass of nearly one height, is missed.
+- **reference**: plain-ASE bands of {truth.IMAGES} images from three paths: pushed {truth.KICK:g} Å
+  to one side, and to another, both rattled; and only rattled (missing where it says *of 2*). FIRE
+  until the climbing image is below {truth.NEARLY:g} eV/Å and the others below {truth.FLANKS:g};
+  Sella takes the climbing image on to {truth.FMAX:g}, and is believed if it stays within
+  {truth.STAYED:g} Å and {same:g} meV. Ends below {truth.FMAX:g}. The lowest band that converged
+  counts; `~`: it reached only {truth.LOOSE:g} on the saddle or {truth.LOOSE_FLANKS:g} on the
+  others; one that did not reach that never counts, nor one with an image more than {above:g} meV
+  above its refined saddle. In brackets: how many of the starts converged, and how far apart those
+  are in meV. It is no proof: a pass that none of the starts leads to, or a second pass of nearly
+  one height, is missed.
+- Marks of a reference that is to be doubted: `r`: relaxing its ends moved an atom by more than
+  {truth.REARRANGED:g} Å, so that a looser relaxation may stop in quite another state; `u`: a
+  converged plain band, or a proven saddle of dualion, is more than {close:g} meV lower on the
+  common energy scale. *Sound* are references with neither, tight, and of two or more starts that
+  agree to {agree:g} meV. Counts are given for all references, and for sound ones.
 - **ase-fire**: {plain.IMAGES} images, IDPP, spring 0.1 eV/Å², ends by FIRE to {plain.FMAX:g} eV/Å;
   the band without a climbing image to {plain.CALM:g}, then with one to {plain.FMAX:g}, at most
   {plain.STEPS} steps in all.
@@ -187,6 +190,8 @@ def _plain(row: Row) -> dict[str, Any]:
         "atoms": len(start.endpoints.species),
         "host_is_no_minimum": start.broken_symmetry,
         "half_cell": start.half_cell,
+        "undercut_by": row.undercut,
+        "sound": row.sound,
         "kind": row.kind,
         "reference": row.reference,
         "methods": {name: asdict(cell) for name, cell in row.cells.items()},
@@ -220,6 +225,7 @@ def _preface(machine: dict[str, Any], rows: list[Row], stash: Stash) -> list[str
         "truth": truth,
         "agree": 1000 * truth.AGREE,
         "same": 1000 * truth.SAME,
+        "close": 1000 * CLOSE,
         "above": 1000 * truth.ABOVE,
         "atomate_images": ATOMATE_IMAGES,
         "plain": plain,
@@ -277,9 +283,9 @@ def _savings(
         *_prose(
             "Geometric mean over hops of a rival's calls over dualion's: above 1, dualion needs "
             "fewer. Only hops that both have run, whatever they answered; *both right*: only hops "
-            f"on which both barriers are within {1000 * CLOSE:g} meV of the reference. *Bands alone*: "
-            "as if ends were free for everybody. Least and most are of single hops by themselves. "
-            "Hosts took "
+            f"on which both barriers are within {1000 * CLOSE:g} meV of the reference. "
+            "*Bands alone*: as if ends were free for everybody. Least and most are of single hops "
+            "by themselves. Hosts took "
             f"{sum(hosts['whole'].values()):.0f} calls in all."
         ),
     ]
@@ -363,20 +369,25 @@ def _verdicts(words: dict[str, dict[str, dict[str, list[str]]]]) -> list[str]:
 def _hops(rows: list[Row], methods: list[str]) -> list[str]:
     lines = ["## Hops", "", *_head(["hop", "half", "atoms", "reference", *methods])]
     for row in rows:
-        known = row.reference
-        if known is None:
-            reference = row.progress
-        else:
-            reference = f"{'' if known['tight'] else '~'}{known['barrier']:.3f}"
-            reference += f" ({known['converged_starts']} of {len(known['starts'])}"
-            reference += f", {1000 * known['spread']:.0f})"
-            reference += "r" if known["end_moved"] > truth.REARRANGED else ""
-            reference += "" if row.kind == "barrier" else f" {row.kind}"
+        reference = _reference(row)
+        if row.reference and row.kind != "barrier":
+            reference += f" {row.kind}"
         cells = [_text(row.cells.get(method)) for method in methods]
         name = row.name + ("†" if row.start.half_cell else "")
         atoms = len(row.start.endpoints.species)
         lines.append(_line([name, row.half, str(atoms), reference, *cells]))
     return [*lines, ""]
+
+
+def _reference(row: Row) -> str:
+    known = row.reference
+    if known is None:
+        return row.progress
+    value = f"{'' if known['tight'] else '~'}{known['barrier']:.3f}"
+    value += f" ({known['converged_starts']} of {len(known['starts'])}"
+    value += f", {1000 * known['spread']:.0f})"
+    value += "r" if known["end_moved"] > truth.REARRANGED else ""
+    return value + ("u" if row.undercut else "")
 
 
 def _text(cell: Cell | None) -> str:
@@ -402,14 +413,19 @@ def _rescued(rows: list[Row], saved: dict[str, list[dict[str, Any]]], method: st
         "",
         *_prose((unverified.__doc__ or "").split("\n\n", 1)[1]),
         *_prose(
-            f"Listed are hops on which that is more than {1000 * CLOSE:g} meV off the reference or "
-            "no number at all, and what the whole method then said."
+            f"Listed are hops on which that saddle is more than {1000 * CLOSE:g} meV off the "
+            "reference's on the common energy scale (the ends are the same in both), or no number "
+            "at all, and what the whole method then said."
         ),
     ]
     for climb, those in saved.items():
         ran = [row for row in rows if row.reference and climb in row.cells and method in row.cells]
-        good = sum(each["whole"].right for each in those)
-        lost = [row.name for row in ran if row.cells[climb].right and not row.cells[method].right]
+        good = sum(each["whole"].right_top for each in those)
+        lost = [
+            row.name
+            for row in ran
+            if row.cells[climb].right_top and not row.cells[method].right_top
+        ]
         lines += _prose(
             f"**{climb}**: {len(ran)} hops with a reference, {len(those)} not within "
             f"{1000 * CLOSE:g} meV; of those {good} right in the end. "
@@ -419,12 +435,11 @@ def _rescued(rows: list[Row], saved: dict[str, list[dict[str, Any]]], method: st
         )
         if not those:
             continue
-        references = {row.name: row.reference for row in rows}
+        by_name = {row.name: row for row in rows}
         lines += _head(["hop", "half", "reference", "climb alone", "calls", method, "calls", "now"])
         for each in those:
             alone, whole = each["alone"], each["whole"]
-            known = references[each["hop"]] or {}
-            parts = [each["hop"], each["half"], f"{known['barrier']:.3f}"]
+            parts = [each["hop"], each["half"], _reference(by_name[each["hop"]])]
             parts += [_value(alone) + _remark(alone), str(alone.band)]
             parts += [_value(whole), str(whole.band), _now(whole)]
             lines.append(_line(parts))
@@ -437,12 +452,12 @@ def _remark(cell: Cell) -> str:
 
 
 def _now(cell: Cell) -> str:
-    if cell.right:
+    if cell.right_top:
         return "right"
-    claim = "proven" if cell.told.get("proven") else "not proven"
-    if cell.barrier is None:
+    if cell.barrier is None or cell.top_deviation is None:
         return "no number given"
-    return f"still {'wrong' if cell.wrong else 'off'}, {claim}"
+    claim = "proven" if cell.told.get("proven") else "not proven"
+    return f"{'lower' if cell.top_deviation < 0.0 else 'higher'} than the reference, {claim}"
 
 
 def _trials(tried: dict[str, dict[str, Any]], best: str | None) -> list[str]:

@@ -49,7 +49,7 @@ CALM_FMAX = 0.15
 CALM, CLIMB, REFINE = 80, 160, 60
 """Steps: FIRE without a climbing image, FIRE with one, the saddle search."""
 AGREE = 0.010
-"""eV: the third start is computed only where the first two differ by more, or fail."""
+"""eV: starts that differ by less agree."""
 STARTS: dict[str, tuple[float, float, float]] = {
     # Å of push along the two directions across the hop, and width of the rattle of every image.
     "first side": (KICK, 0.0, 0.02),
@@ -70,10 +70,7 @@ def compute(start: Start, stash: Stash) -> None:
         stash.write(ends, "truth", name, "ends")
         print(f"{name:20s} ends        {ends['calls']:5d} calls {ends['forces']}", flush=True)
     first.positions, last.positions = np.array(ends["first"]), np.array(ends["last"])
-    done: list[dict[str, Any]] = []
     for number, (label, push) in enumerate(STARTS.items()):
-        if number == len(STARTS) - 1 and _settled(done):
-            continue
         band = stash.read("truth", name, label, digest=digest)
         if band is None:
             band = {"digest": digest, **_band(first, last, push, make, seed=number)}
@@ -88,7 +85,6 @@ def compute(start: Start, stash: Stash) -> None:
         if "saddle_rise" not in band:
             band["saddle_rise"] = _rise(first, band, make) - ends["energies"][0]
             stash.write(band, "truth", name, label)
-        done.append(band)
 
 
 def _rise(first: Atoms, band: dict[str, Any], make: Callable[[], Any]) -> float:
@@ -132,8 +128,8 @@ def _found(start: Start, stash: Stash) -> tuple[dict[str, Any] | None, dict[str,
 def reference(start: Start, stash: Stash) -> dict[str, Any] | None:
     """Return the lowest converged band of a hop with its ends; None if there is none (yet).
 
-    A band that did not converge is never taken, however low: what it says only counts in that a
-    third one is then computed.
+    A band that did not converge is never taken, however low. Two that agree are taken for as long
+    as the third is not there.
     """
     ends, found = _found(start, stash)
     if ends is None or progress(start, stash) != "done":
