@@ -105,7 +105,7 @@ def _keep(result: dict[str, Any], start: Start, stash: Stash, name: str, digest:
     piece = {"digest": digest, "load": round(os.getloadavg()[0], 1), **result}
     stash.write(piece, "runs", name, start.case.name)
     barrier = result["barrier"]
-    text = "no barrier" if barrier is None else f"{barrier:.4f} eV"
+    text = "no number" if barrier is None else f"{barrier:.4f} eV"
     print(
         f"{start.case.name:20s} {name:16s} {text:10s}  ends {sum(result['end_calls']):4d}  "
         f"band {result['band_calls']:5d} calls  {result.get('outcome', '')} "
