@@ -23,8 +23,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from dualion.engines import get_engine
 from dualion.engines.jobs import converge_band
+from dualion.engines.registry import EngineChoice, find_entry
 from dualion.records import Band
 from dualion.records import Path as HopPath
 from dualion.settings import BandSettings
@@ -83,7 +83,7 @@ def top(band: Band) -> float:
 
 def compared(name: str, path: HopPath, engine: str) -> Row:
     """Run both methods on one path."""
-    choice = get_engine(engine, device="cpu").choice
+    choice = EngineChoice(name=find_entry(engine).name, device="cpu")
     full = converge_band(path, choice, BandSettings())
     adaptive = converge_band(path, choice, BandSettings(method="adaptive"))
     return Row(
