@@ -12,7 +12,7 @@ from dualion.engines.adaptive import run_adaptive
 from dualion.engines.evaluator import Evaluator
 from dualion.engines.jobs import converge_band, relax_structure
 from dualion.errors import EngineError, InputError
-from dualion.records import Geometry, Images, Path
+from dualion.records import Geometry, Images, Mirror, Path
 from dualion.settings import BandSettings, RelaxSettings
 
 CELL = ((40.0, 0.0, 0.0), (0.0, 40.0, 0.0), (0.0, 0.0, 40.0))
@@ -275,3 +275,115 @@ def test_force_calls_are_bounded_on_a_surface_without_rest(analytic):
     assert source.count <= 300 + 150 + 20 * 5 + 150
     assert found.force_calls == source.count
     assert not found.proven or found.converged
+
+
+def dragged(seed, atoms):
+    """A hop that drags other atoms along, with a saddle of known energy and no minimum between.
+
+    E = h sin²(πx/4) + Σ ½ kᵢ (qᵢ − cᵢ sin(πx/4))²: along the valley q = c sin(πx/4) only the
+    first term is left, so the saddle (x = 2) lies at h exactly, however soft the other modes are.
+    """
+    rng = np.random.default_rng(seed)
+    height = rng.uniform(0.15, 0.9)
+    stiff = np.exp(rng.uniform(np.log(0.12), np.log(12.0), 3 * atoms - 1))
+    drag = rng.normal(0.0, 0.25, 3 * atoms - 1)
+
+    def potential(xyz):
+        flat = xyz.reshape(-1)
+        x, rest = flat[-1], flat[:-1]
+        off = rest - drag * np.sin(np.pi * x / 4.0)
+        energy = height * np.sin(np.pi * x / 4.0) ** 2 + 0.5 * float(stiff @ off**2)
+        slope = height * np.pi / 4.0 * np.sin(np.pi * x / 2.0)
+        slope -= np.pi / 4.0 * np.cos(np.pi * x / 4.0) * float((stiff * off) @ drag)
+        return energy, -np.concatenate([stiff * off, [slope]]).reshape(-1, 3)
+
+    share = np.linspace(0.0, 1.0, 7)[:, None, None]
+    last = np.zeros((atoms, 3))
+    last[-1, -1] = 4.0
+    xyz = share * last
+    xyz[1:-1] += rng.normal(0.0, 0.15, xyz[1:-1].shape)
+    way = Path(
+        images=Images.from_array(CELL, ("Li",) * atoms, xyz),
+        mover=atoms - 1,
+        initial_energy=0.0,
+        final_energy=0.0,
+    )
+    return potential, way, height
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([3, 8, 17]))
+def test_soft_modes_of_other_atoms_hide_no_saddle_and_feign_no_minimum(analytic, seed, atoms):
+    potential, way, height = dragged(seed, atoms)
+    found = run_adaptive(way, Evaluator(analytic(potential)), SETTINGS)
+    assert found.converged
+    assert found.proven
+    assert found.energies.max() == pytest.approx(height, abs=0.01)
+    assert not any("minimum" in finding.check for finding in found.findings)
+    assert found.force_calls < 80
+
+
+def half_turn(travel):
+    """Swap of the ends of a hop along x, by a half turn about an axis along y through its middle.
+
+    It keeps the bow of a way to the side of y.
+    """
+    return Mirror(
+        rotation=((-1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0)),
+        order=(0,),
+        offsets=((travel, 0.0, 0.0),),
+    )
+
+
+@pytest.mark.parametrize("bow", [0.0, 0.7, -0.7])
+def test_a_hop_that_is_its_own_mirror_needs_one_side_only(analytic, bow):
+    potential, (first, _, last), (low, top, high) = corrugated(0.4, 0.0, bow, 6.0)
+    way = path(first, last, (low, high), bend=(0.05, 0.9 * bow, 0.03))
+    whole = run_adaptive(way, Evaluator(analytic(potential)), SETTINGS)
+    mirrored = way.model_copy(update={"mirror": half_turn(4.0)})
+    half = run_adaptive(mirrored, Evaluator(analytic(potential)), SETTINGS)
+    assert half.proven
+    assert half.energies.max() == pytest.approx(top, abs=0.004)
+    assert half.force_calls < whole.force_calls
+    for xyz, energy in zip(half.xyz[1:-1], half.energies[1:-1], strict=True):
+        assert potential(xyz)[0] == pytest.approx(energy, abs=1e-9)
+
+
+def two_humps(height, lean):
+    """E = (h + lean (x − 2)) sin²(πx/2) + 3 (y² + z²): minima at 0, 2, 4, a saddle on each side."""
+
+    def potential(xyz):
+        x, y, z = xyz[0]
+        hump = height + lean * (x - 2.0)
+        energy = hump * np.sin(np.pi * x / 2.0) ** 2 + 3.0 * (y * y + z * z)
+        slope = lean * np.sin(np.pi * x / 2.0) ** 2 + hump * np.pi / 2.0 * np.sin(np.pi * x)
+        return energy, -np.array([[slope, 6.0 * y, 6.0 * z]])
+
+    line = np.linspace(0.0, 4.0, 40_001)
+    top = float(((height + lean * (line - 2.0)) * np.sin(np.pi * line / 2.0) ** 2).max())
+    return potential, top
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(0.15, 0.6), st.floats(-0.3, 0.3), st.floats(-0.4, 0.4))
+def test_of_two_saddles_in_a_row_the_higher_one_is_the_barrier(analytic, height, lean, bend):
+    potential, top = two_humps(height, lean * height)
+    way = path((0.0, 0.0, 0.0), (4.0, 0.0, 0.0), (0.0, 0.0), bend=(bend, 0.2, 0.05))
+    found = run_adaptive(way, Evaluator(analytic(potential)), SETTINGS)
+    assert found.converged
+    assert found.proven
+    assert found.energies.max() == pytest.approx(top, abs=0.012)
+
+
+def test_of_two_mirrored_saddles_and_the_minimum_between_them_one_half_is_computed(analytic):
+    potential, top = two_humps(0.3, 0.0)
+    way = path((0.0, 0.0, 0.0), (4.0, 0.0, 0.0), (0.0, 0.0), bend=(0.1, 0.2, 0.05))
+    found = run_adaptive(
+        way.model_copy(update={"mirror": half_turn(4.0)}), Evaluator(analytic(potential)), SETTINGS
+    )
+    assert found.converged
+    assert found.proven
+    assert found.energies.max() == pytest.approx(top, abs=0.004)
+    tops = np.flatnonzero(found.energies > 0.29)
+    assert len(tops) >= 2
+    assert found.energies[tops[0] : tops[-1]].min() < 0.05
