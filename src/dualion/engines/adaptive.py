@@ -351,7 +351,7 @@ class _Search:
         # Where no saddle is found, the band is a path all the same; if it is hardly higher
         # than the saddle that is known, the barrier is known to that.
         if highest >= enough + (0.0 if ceiling is None else 2.0 * BELOW):
-            raise NoProofError("a part of the way rises above the saddle that is known")
+            return self._over_top(first, last, points, splits)
         return Stretch(points, proven=True, converged=True)
 
     def _band(
