@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dualion.engines.budget import Budget
 from dualion.engines.climb import tangent_at
-from dualion.engines.neb import BandResult, require_image, run_band, tangents
+from dualion.engines.neb import BandResult, require_image, tangents
 from dualion.engines.proof import BELOW, INVARIANT, Descent
+from dualion.engines.pulled import Bands, as_many, fewer, taut
 from dualion.engines.saddle import SOFT, Saddle, SaddleSearch
 from dualion.engines.stretch import (
     FellError,
@@ -34,7 +36,7 @@ from dualion.engines.stretch import (
 )
 from dualion.engines.surface import Point, Surface
 from dualion.errors import EngineError
-from dualion.records import Images, Path
+from dualion.records import Path
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,18 +54,14 @@ the cell together are then within some meV of it.
 """
 SHORT_CALLS, TAUT_CALLS = 45, 90
 """Force calls after which the short search gives way to a taut band, and that to the full band."""
-GRANT, MOST_CALLS = 60, 200
-"""Force calls that a search is granted beyond that for what it has found, and the most of all."""
 PROOF_CALLS = 60
 """Force calls for the proof of a full band."""
 NEAR_TOP = 0.6
 """A saddle this close to a band's highest image, in Å, may have the other images as ways down."""
 FLAT = 0.02
 """A saddle less than this above the higher end is no barrier, in eV."""
-TAUT, TAUTER, TAUT_STEPS = 0.3, 0.075, 12
-"""NEB forces in eV/Å at which a band is taut enough to show where to climb, and its steps."""
-SHORT = 3
-"""Images of a band over a part of the hop."""
+TAUT, TAUTER = 0.3, 0.075
+"""NEB forces in eV/Å at which a band is taut enough to show where to climb."""
 POLISHES = 2
 """How often a path's highest point is climbed from anew."""
 SPLITS = 3
@@ -118,23 +116,22 @@ class _Search:
         from ase.data import atomic_numbers
 
         self.path = path
-        self.evaluate = evaluate
         self.settings = settings
         self.guess = guess
         numbers = np.array([atomic_numbers[s] for s in path.images.species])
         self.surface = Surface(numbers, path.images.cell, evaluate)
         self.notes = Notes()
-        self.limit = evaluate.calls + SHORT_CALLS
-        self.most = evaluate.calls + MOST_CALLS
+        self.budget = Budget(evaluate, SHORT_CALLS)
+        self.bands = Bands(path, evaluate, self.budget)
         self.seek = SaddleSearch(
             self.surface,
             path.mover,
             fmax=min(settings.fmax, TIGHT),
             loosest=settings.fmax,
             notes=self.notes,
-            check_budget=self._check_budget,
+            check_budget=self.budget.check,
         )
-        self.descent = Descent(self.surface, guess, self._check_budget)
+        self.descent = Descent(self.surface, guess, self.budget.check)
         xyz = path.images.xyz
         still = np.zeros_like(xyz[0])
         self.first = Point(xyz[0], path.initial_energy, still)
@@ -143,15 +140,6 @@ class _Search:
         self.pulled = xyz
         self.whole: Stretch | None = None
         self.saddles: list[Point] = []
-
-    def _grant(self) -> None:
-        """Give a search that has found something the calls to make something of it."""
-        if self.surface.calls < self.most:
-            self.limit = min(self.most, max(self.limit, self.surface.calls + GRANT))
-
-    def _check_budget(self) -> None:
-        if self.surface.calls >= self.limit:
-            raise NoProofError("out of force calls")
 
     # ------------------------------------------------------------------ three attempts
 
@@ -178,16 +166,16 @@ class _Search:
         return self._stretch(self.first, self.last, self.surface.point(start), SPLITS)
 
     def _taut_band(self) -> Stretch:
-        self.limit = self.surface.calls + TAUT_CALLS
-        images = _fewer(self.path.images.xyz)
+        self.budget.start(TAUT_CALLS)
+        images = fewer(self.path.images.xyz)
         return self._by_band(self.first, self.last, images, None, SPLITS)
 
     def _whole_band(self) -> Stretch:
         """Converge the band of the whole hop; put its highest image to the test."""
-        images = _as_many(self.pulled, len(self.path.images))
-        self.limit = self.surface.calls + self.settings.steps * len(images) + PROOF_CALLS
-        points, band = self._band(self.first, self.last, images, self.settings, climb=True)
-        self.limit = self.surface.calls + PROOF_CALLS
+        images = as_many(self.pulled, len(self.path.images))
+        self.budget.start(self.settings.steps * len(images) + PROOF_CALLS)
+        points, band = self.bands.pull(self.first, self.last, images, self.settings, climb=True)
+        self.budget.start(PROOF_CALLS)
         self.whole = Stretch(points, proven=False, converged=band.converged)
         if self.whole.highest.energy < self.flat:
             return Stretch(points, proven=band.converged, converged=band.converged)
@@ -196,7 +184,7 @@ class _Search:
         except (NoProofError, RestError, FellError):
             if not band.converged:
                 raise
-        self.limit = self.surface.calls + PROOF_CALLS
+        self.budget.start(PROOF_CALLS)
         return self._as_it_is(points)
 
     def _as_it_is(self, points: tuple[Point, ...]) -> Stretch:
@@ -216,7 +204,7 @@ class _Search:
             settled = known and highest.energy < max(known) + BELOW
             if highest.energy < self.flat or settled or not stretch.proven:
                 break
-            self._grant()
+            self.budget.grant()
             stretch = self._over_top(self.first, self.last, stretch.points, SPLITS)
         return stretch
 
@@ -270,7 +258,7 @@ class _Search:
         if splits == 0:
             raise NoProofError("more minima on the way than a hop is split at")
         lower = min(self.first.energy, self.last.energy)
-        self._grant()
+        self.budget.grant()
         self.notes.add("a minimum met, above the lower end", middle.energy - lower, unit="eV")
         mirror = self._mirror_of(first, last)
         if mirror is not None and middle.distance(mirrored(middle, mirror)) < INVARIANT:
@@ -305,7 +293,7 @@ class _Search:
         self.notes.add("error of a saddle's energy, as far as its curvatures tell", saddle.error,
                        unit="eV", limit=BELOW, ok=saddle.error < BELOW)  # fmt: skip
         self.saddles.append(top)
-        self._grant()
+        self.budget.grant()
         back, ahead = self.descent.sides(saddle, first, last, self._mirror_of(first, last), known)
         ceiling = top.energy - BELOW
         before = (first, *back.points[::-1]) if back.joined else back.points[::-1]
@@ -326,7 +314,7 @@ class _Search:
         """Solve what lies between an end and where a run ended."""
         if splits == 0:
             raise NoProofError("more minima on the way than a hop is split at")
-        images = _fewer(self.guess(first.xyz, last.xyz))
+        images = fewer(self.guess(first.xyz, last.xyz))
         return self._by_band(first, last, images, ceiling, splits - 1)
 
     def _by_band(
@@ -335,7 +323,10 @@ class _Search:
         """Pull a band taut until it lies below a ceiling, or shows where to climb."""
         flat = max(first.energy, last.energy) + FLAT
         enough = flat if ceiling is None else ceiling
-        points, band = self._band(first, last, images, _taut(self.settings, TAUT), below=ceiling)
+        loose, tight = taut(self.settings, TAUT), taut(self.settings, TAUTER)
+        points, band = self.bands.pull(first, last, images, loose, below=ceiling)
+        if first is self.first and last is self.last:
+            self.pulled = band.xyz
         highest = float(band.energies[1:-1].max())
         if highest >= max(flat, enough):
             try:
@@ -345,46 +336,13 @@ class _Search:
                 if ceiling is None:
                     raise
         if highest >= enough:
-            taut = _taut(self.settings, TAUTER)
-            points, band = self._band(first, last, band.xyz, taut, below=ceiling)
+            points, band = self.bands.pull(first, last, band.xyz, tight, below=ceiling)
             highest = float(band.energies[1:-1].max())
         # Where no saddle is found, the band is a path all the same; if it is hardly higher
         # than the saddle that is known, the barrier is known to that.
         if highest >= enough + (0.0 if ceiling is None else 2.0 * BELOW):
             return self._over_top(first, last, points, splits)
         return Stretch(points, proven=True, converged=True)
-
-    def _band(
-        self,
-        first: Point,
-        last: Point,
-        images: Array,
-        settings: BandSettings,
-        *,
-        climb: bool = False,
-        below: float | None = None,
-    ) -> tuple[tuple[Point, ...], BandResult]:
-        left = (self.limit - self.surface.calls) // (len(images) - 2)
-        if left < 1:
-            raise NoProofError("out of force calls")
-        path = Path(
-            images=Images.from_array(self.path.images.lattice, self.path.images.species, images),
-            mover=self.path.mover,
-            initial_energy=first.energy,
-            final_energy=last.energy,
-        )
-        settings = settings.model_copy(update={"steps": min(settings.steps, left)})
-        ceiling = -np.inf if below is None else below
-        band = run_band(path, self.evaluate, settings, climb=climb, below=ceiling)
-        if band.failure:
-            raise EngineError(band.failure)
-        if first is self.first and last is self.last:
-            self.pulled = band.xyz
-        inner = (
-            Point(x, float(e), f)
-            for x, e, f in zip(band.xyz[1:-1], band.energies[1:-1], band.forces, strict=True)
-        )
-        return (first, *inner, last), band
 
     # ------------------------------------------------------------------ the result
 
@@ -416,28 +374,3 @@ class _Search:
             findings=tuple(self.notes.findings),
             failure=failure,
         )
-
-
-def _taut(settings: BandSettings, force: float) -> BandSettings:
-    return settings.model_copy(update={"steps": TAUT_STEPS, "fmax": force, "fmax_flanks": force})
-
-
-def _fewer(images: Array) -> Array:
-    """Choose the ends and :data:`SHORT` images between them, or all if there are no more."""
-    count = min(SHORT + 2, len(images))
-    chosen: Array = images[np.linspace(0, len(images) - 1, count).round().astype(int)]
-    return chosen
-
-
-def _as_many(images: Array, count: int) -> Array:
-    """Spread images evenly along the line through some others."""
-    if len(images) == count:
-        return images
-    gaps = np.linalg.norm(np.diff(images, axis=0), axis=(1, 2))
-    place = np.concatenate([[0.0], np.cumsum(gaps)])
-    wanted = np.linspace(0.0, place[-1], count)
-    left = np.clip(np.searchsorted(place, wanted, side="right") - 1, 0, len(gaps) - 1)
-    share = ((wanted - place[left]) / gaps[left])[:, None, None]
-    spread: Array = (1.0 - share) * images[left] + share * images[left + 1]
-    spread[[0, -1]] = images[[0, -1]]
-    return spread
