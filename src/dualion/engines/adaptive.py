@@ -22,7 +22,7 @@ from dualion.engines.climb import tangent_at
 from dualion.engines.neb import BandResult, require_image, tangents
 from dualion.engines.proof import BELOW, INVARIANT, Descent
 from dualion.engines.pulled import Bands, as_many, fewer, taut
-from dualion.engines.saddle import SOFT, Saddle, SaddleSearch
+from dualion.engines.saddle import CALLS, SOFT, Saddle, SaddleSearch
 from dualion.engines.stretch import (
     FellError,
     NoProofError,
@@ -62,6 +62,8 @@ FLAT = 0.02
 """A saddle less than this above the higher end is no barrier, in eV."""
 TAUT, TAUTER = 0.3, 0.075
 """NEB forces in eV/Å at which a band is taut enough to show where to climb."""
+PART_CALLS = 30
+"""Force calls of a climb from a band that may still be pulled tauter."""
 POLISHES = 2
 """How often a path's highest point is climbed from anew."""
 SPLITS = 3
@@ -205,8 +207,22 @@ class _Search:
             if highest.energy < self.flat or settled or not stretch.proven:
                 break
             self.budget.grant()
-            stretch = self._over_top(self.first, self.last, stretch.points, SPLITS)
+            try:
+                stretch = self._over_top(self.first, self.last, stretch.points, SPLITS, PART_CALLS)
+            except (FellError, NoProofError):
+                if not known:
+                    raise
+                stretch = self._ironed(stretch, max(known))
         return stretch
+
+    def _ironed(self, stretch: Stretch, ceiling: float) -> Stretch:
+        """Pull the part around a path's highest point below the saddle that is known."""
+        points = stretch.points
+        top = 1 + int(np.argmax([point.energy for point in points[1:-1]]))
+        left, right = max(0, top - 2), min(len(points) - 1, top + 2)
+        images = fewer(self.guess(points[left].xyz, points[right].xyz))
+        piece = self._by_band(points[left], points[right], images, ceiling, 0)
+        return replace(stretch, points=(*points[:left], *piece.points, *points[right + 1 :]))
 
     # ------------------------------------------------------------------ from end to end
 
@@ -222,14 +238,14 @@ class _Search:
             return self._downhill(first, last, start)
 
     def _over_top(
-        self, first: Point, last: Point, points: tuple[Point, ...], splits: int
+        self, first: Point, last: Point, points: tuple[Point, ...], splits: int, calls: int = CALLS
     ) -> Stretch:
         """Climb from the highest of some points, and prove what is found."""
         energies = np.array([point.energy for point in points])
         top = 1 + int(np.argmax(energies[1:-1]))
         along = tangents(np.stack([point.xyz for point in points]), energies)[top - 1]
         try:
-            saddle = self.seek.find(points[top], along, (first, last))
+            saddle = self.seek.find(points[top], along, (first, last), calls=calls)
             near = saddle.point.distance(points[top]) < NEAR_TOP
             known = (points[1:top], points[top + 1 : -1]) if near else ((), ())
             return self._connect(first, last, saddle, splits, known)
@@ -330,7 +346,7 @@ class _Search:
         highest = float(band.energies[1:-1].max())
         if highest >= max(flat, enough):
             try:
-                return self._over_top(first, last, points, splits)
+                return self._over_top(first, last, points, splits, PART_CALLS)
             except (FellError, NoProofError):
                 # A saddle beside the way, or none at all: the band was not taut enough to tell.
                 if ceiling is None:

@@ -178,8 +178,7 @@ class Descent:
         is known.
         """
         self.check_budget()
-        start = saddle.xyz + mode * PUSH / float(np.linalg.norm(mode, axis=1).max())
-        run = Run(self.surface, self.surface.point(start), modes)
+        run = Run(self.surface, self._pushed(saddle, mode), modes)
         ceiling = saddle.energy - BELOW
         for step in range(RUN_STEPS):
             point = run.points[-1]
@@ -196,6 +195,15 @@ class Descent:
                 break
             run.step()
         return Side(kept(run.points), joined=False)
+
+    def _pushed(self, saddle: Point, mode: Array) -> Point:
+        """Leave a saddle along its mode, as far as the energy falls."""
+        for push in (PUSH, 0.5 * PUSH, 0.25 * PUSH):
+            move = mode * push / float(np.linalg.norm(mode, axis=1).max())
+            point = self.surface.point(saddle.xyz + move)
+            if point.energy < saddle.energy:
+                return point
+        raise NoProofError("the energy does not fall along the mode of the saddle")
 
     def _look(
         self, points: list[Point], end: Point, ceiling: float, mirror: Mirror | None

@@ -25,8 +25,8 @@ LOOSE = 0.15
 """Force in eV/Å at which a climb is near enough to a saddle to look at the modes."""
 STEPS = 40
 """Steps of one climb."""
-ROUNDS = 3
-"""How often the modes are looked at anew."""
+CALLS = 60
+"""Force calls of one search."""
 SAME = 0.2
 """Distance in Å over which the modes need not be looked at again."""
 SIDESTEP = 0.25
@@ -94,7 +94,9 @@ class SaddleSearch:
         self.notes = notes
         self.check_budget = check_budget
 
-    def find(self, start: Point, along: Array, ends: tuple[Point, Point]) -> Saddle:
+    def find(
+        self, start: Point, along: Array, ends: tuple[Point, Point], *, calls: int = CALLS
+    ) -> Saddle:
         """Climb to a saddle; look at the modes on the way, and at the end.
 
         Parameters
@@ -105,6 +107,8 @@ class SaddleSearch:
             Unit vector of the path there, shape (n, 3).
         ends
             What a climb may fall into.
+        calls
+            Force calls after which no further round is begun.
 
         Raises
         ------
@@ -116,10 +120,11 @@ class SaddleSearch:
             It did neither, and did not converge.
         """
         hessian = Hessian(along, near_mover(start, self.mover, self.surface.cell))
-        found = climb(self.surface, start, ends, hessian, fmax=LOOSE, steps=STEPS)
+        last = self.surface.calls + calls
+        found = climb(self.surface, start, ends, hessian, fmax=LOOSE, steps=min(STEPS, calls))
         guesses = [hessian.vector(0), along, *self._sideways(along)[:1]]
-        ridges = 0
-        for _ in range(ROUNDS):
+        ridges, modes = 0, None
+        while (left := last - self.surface.calls) > 0:
             self.check_budget()
             if found.fell:
                 raise FellError
@@ -136,12 +141,13 @@ class SaddleSearch:
                 if ridges > RIDGES:
                     raise NoProofError("the saddle has a second negative curvature")
                 point = self._off_ridge(point, modes)
-            found = climb(self.surface, point, ends, hessian, fmax=self.fmax, steps=STEPS)
+            steps = min(STEPS, left)
+            found = climb(self.surface, point, ends, hessian, fmax=self.fmax, steps=steps)
             if found.converged and found.point.distance(point) < SAME and not ridges:
                 return Saddle(found.point, modes, found.error)
             guesses = [hessian.vector(0), modes.vectors[1]]
         small = found.point.largest_force < self.loosest and found.error < TOLERATED
-        if small and not found.fell and not ridges:
+        if modes is not None and small and not found.fell and not ridges:
             return Saddle(found.point, modes, found.error)
         raise NoProofError(f"the climb stalled at {found.point.largest_force:.3f} eV/Å")
 
