@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 STEP_LIMIT = 0.15
@@ -44,10 +46,18 @@ class QuasiNewton:
         Curvature assumed before anything is known, in eV/Å².
     memory
         Number of steps remembered.
+    soften
+        Applies the inverse of a guessed Hessian to forces, instead of the one stiffness.
     """
 
-    def __init__(self, stiffness: float = 30.0, memory: int = 20) -> None:
-        self._stiffness = stiffness
+    def __init__(
+        self,
+        stiffness: float = 30.0,
+        memory: int = 20,
+        *,
+        soften: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None,
+    ) -> None:
+        self._soften = soften or (lambda forces: forces / stiffness)
         self._memory = memory
         self._pairs: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
         self._last: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
@@ -71,7 +81,7 @@ class QuasiNewton:
         move = self._direction(forces)
         if float((move * forces).sum()) < 0.0:
             self._pairs = []
-            move = forces / self._stiffness
+            move = self._soften(forces)
         return limited(move)
 
     def note(self, xyz: NDArray[np.float64], forces: NDArray[np.float64]) -> None:
@@ -87,7 +97,7 @@ class QuasiNewton:
     def _direction(self, forces: NDArray[np.float64]) -> NDArray[np.float64]:
         """Two-loop recursion: the inverse Hessian estimate applied to the forces."""
         if not self._pairs:
-            return forces / self._stiffness
+            return self._soften(forces)
         q = forces.copy()
         weights: list[float] = []
         for moved, change in reversed(self._pairs):
@@ -95,7 +105,9 @@ class QuasiNewton:
             weights.append(weight)
             q -= weight * change
         moved, change = self._pairs[-1]
-        r = q * float((moved * change).sum() / (change**2).sum())
+        # Scaled so that the guess has the curvature last seen.
+        scale = float((moved * change).sum() / (change * self._soften(change)).sum())
+        r = scale * self._soften(q)
         for (moved, change), weight in zip(self._pairs, reversed(weights), strict=True):
             r += moved * (weight - float((change * r).sum() / (moved * change).sum()))
         return r

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dualion.engines.descent import Descent, Fire, QuasiNewton
+from dualion.engines.springs import Springs
 from dualion.errors import EngineError
 from dualion.records import Geometry
 
@@ -66,7 +67,8 @@ def relax(
 ) -> Relaxation:
     """Relax a geometry; the input is not changed.
 
-    L-BFGS, and FIRE from the best configuration if that stalls or diverges. With the cell, its
+    L-BFGS, at fixed cell on springs between neighbours, and FIRE from the best configuration if
+    that stalls or diverges. With the cell, its
     degrees of freedom are those of ASE's Frechet filter and the same ``fmax`` holds for the
     forces on them (the virial divided by the square root of the number of atoms).
 
@@ -128,7 +130,7 @@ class _Run:
         failure = ""
         converged = False
         try:
-            converged = self._follow(QuasiNewton(_STIFFNESS), patience=_PATIENCE)
+            converged = self._follow(self._quasi_newton(), patience=_PATIENCE)
             if not converged and self._left() > 0:
                 self.best.restore(self.atoms)
                 converged = self._follow(Fire(), patience=self.settings.steps)
@@ -148,6 +150,12 @@ class _Run:
             start_energy=self.start_energy,
             failure=failure,
         )
+
+    def _quasi_newton(self) -> QuasiNewton:
+        """Start from springs between neighbours, unless the cell or a symmetry is in the way."""
+        if self.target is self.atoms and not self.atoms.constraints and len(self.atoms) > 1:
+            return QuasiNewton(soften=Springs(self.atoms).soften)
+        return QuasiNewton(_STIFFNESS)
 
     def _left(self) -> int:
         return self.settings.steps - (self.evaluate.calls - self.first_call)
