@@ -80,7 +80,7 @@ def test_a_kill_between_result_and_clean_up_leaves_no_checkpoint_behind(bench):
 
 
 def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(bench_in):
-    bench = bench_in("interrupted", pause=0.05)
+    bench = bench_in("interrupted", pause=0.2)  # so that half a second is far from the end
     campaign = str(bench.campaign())
     process = bench.start("run", campaign)
     deadline = time.monotonic() + 60
