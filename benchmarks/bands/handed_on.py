@@ -17,27 +17,14 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from methods import paths_of
+
 from dualion.engines import get_engine
 from dualion.engines.jobs import converge_band
 from dualion.records import Band
-from dualion.records import Path as HopPath
 from dualion.settings import BandSettings
-from dualion.store.ledger import Ledger
 
 ADAPTIVE = BandSettings(method="adaptive")
-
-
-def paths_of(file: Path) -> list[tuple[str, HopPath]]:
-    """Read the paths that carry a start."""
-    found = []
-    with Ledger(file, read_only=True) as ledger:
-        for key in ledger.keys("path"):
-            entry = ledger.get(key)
-            if entry is not None:
-                path = HopPath.model_validate_json(entry.output_json)
-                if path.start is not None:
-                    found.append((entry.name.removesuffix(": path"), path))
-    return found
 
 
 def told(band: Band) -> str:
@@ -59,6 +46,8 @@ def main() -> None:
     calls = {"alone": 0, "served": 0}
     for file in arguments.ledger:
         for name, path in paths_of(file):
+            if path.start is None:
+                continue
             alone = converge_band(path.model_copy(update={"start": None}), choice, ADAPTIVE)
             served = converge_band(path, choice, ADAPTIVE)
             calls["alone"] += alone.force_calls

@@ -70,7 +70,6 @@ def paths_of(file: Path) -> list[tuple[str, HopPath]]:
             entry = ledger.get(key)
             if entry is not None:
                 path = HopPath.model_validate_json(entry.output_json)
-                path = path.model_copy(update={"start": None})  # which the full band has no use for
                 if path.outcome is None:
                     found.append((entry.name.removesuffix(": path"), path))
     return found
@@ -130,7 +129,8 @@ def main() -> None:
     rows = []
     print(f"{'hop':40s} {'full':>7s} {'calls':>5s}   {'adaptive':>7s} {'calls':>4s}")
     for file in arguments.ledger:
-        for name, path in paths_of(file):
+        for name, stored in paths_of(file):
+            path = stored.model_copy(update={"start": None})  # the full band has no use for it
             rows.append(compared(name, path, arguments.engine))
             print(rows[-1].line, flush=True)
     for line in summary(rows):

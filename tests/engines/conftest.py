@@ -75,6 +75,37 @@ def mueller_brown_surface(xyz):
     return 0.01 * float(energy) + 5.0 * z * z, forces
 
 
+def valley_surface(seed, atoms=8):
+    """A hop that drags the other atoms along; returns the potential, both ends, the barrier.
+
+    E = h sin²(πx/4) + Σ ½ kᵢ (qᵢ − cᵢ sin(πx/4))²: along the valley q = c sin(πx/4) only the
+    first term is left, so the saddle (x = 2) is at h exactly, whatever the stiffnesses are.
+    """
+    rng = np.random.default_rng(seed)
+    height = rng.uniform(0.15, 0.9)
+    stiff = np.exp(rng.uniform(np.log(0.12), np.log(12.0), 3 * atoms - 1))
+    drag = rng.normal(0.0, 0.25, 3 * atoms - 1)
+
+    def potential(xyz):
+        flat = xyz.reshape(-1)
+        x, rest = flat[-1], flat[:-1]
+        off = rest - drag * np.sin(np.pi * x / 4.0)
+        energy = height * np.sin(np.pi * x / 4.0) ** 2 + 0.5 * float(stiff @ off**2)
+        slope = height * np.pi / 4.0 * np.sin(np.pi * x / 2.0)
+        slope -= np.pi / 4.0 * np.cos(np.pi * x / 4.0) * float((stiff * off) @ drag)
+        return energy, -np.concatenate([stiff * off, [slope]]).reshape(-1, 3)
+
+    first = np.zeros((atoms, 3))
+    last = first.copy()
+    last[-1, -1] = 4.0
+    return potential, first, last, height
+
+
+@pytest.fixture(scope="session")
+def valley() -> Callable[..., tuple[Potential, np.ndarray, np.ndarray, float]]:
+    return valley_surface
+
+
 @pytest.fixture(scope="session")
 def mueller_brown() -> Potential:
     return mueller_brown_surface

@@ -277,44 +277,20 @@ def test_force_calls_are_bounded_on_a_surface_without_rest(analytic):
     assert not found.proven or found.converged
 
 
-def dragged(seed, atoms):
-    """A hop that drags other atoms along, with a saddle of known energy and no minimum between.
-
-    E = h sin²(πx/4) + Σ ½ kᵢ (qᵢ − cᵢ sin(πx/4))²: along the valley q = c sin(πx/4) only the
-    first term is left, so the saddle (x = 2) lies at h exactly, however soft the other modes are.
-    """
-    rng = np.random.default_rng(seed)
-    height = rng.uniform(0.15, 0.9)
-    stiff = np.exp(rng.uniform(np.log(0.12), np.log(12.0), 3 * atoms - 1))
-    drag = rng.normal(0.0, 0.25, 3 * atoms - 1)
-
-    def potential(xyz):
-        flat = xyz.reshape(-1)
-        x, rest = flat[-1], flat[:-1]
-        off = rest - drag * np.sin(np.pi * x / 4.0)
-        energy = height * np.sin(np.pi * x / 4.0) ** 2 + 0.5 * float(stiff @ off**2)
-        slope = height * np.pi / 4.0 * np.sin(np.pi * x / 2.0)
-        slope -= np.pi / 4.0 * np.cos(np.pi * x / 4.0) * float((stiff * off) @ drag)
-        return energy, -np.concatenate([stiff * off, [slope]]).reshape(-1, 3)
-
-    share = np.linspace(0.0, 1.0, 7)[:, None, None]
-    last = np.zeros((atoms, 3))
-    last[-1, -1] = 4.0
-    xyz = share * last
-    xyz[1:-1] += rng.normal(0.0, 0.15, xyz[1:-1].shape)
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([3, 8, 17]))
+def test_soft_modes_of_other_atoms_hide_no_saddle_and_feign_no_minimum(
+    analytic, valley, seed, atoms
+):
+    potential, _, last, height = valley(seed, atoms)
+    xyz = np.linspace(0.0, 1.0, 7)[:, None, None] * last
+    xyz[1:-1] += np.random.default_rng(seed).normal(0.0, 0.15, xyz[1:-1].shape)
     way = Path(
         images=Images.from_array(CELL, ("Li",) * atoms, xyz),
         mover=atoms - 1,
         initial_energy=0.0,
         final_energy=0.0,
     )
-    return potential, way, height
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.integers(0, 10_000), st.sampled_from([3, 8, 17]))
-def test_soft_modes_of_other_atoms_hide_no_saddle_and_feign_no_minimum(analytic, seed, atoms):
-    potential, way, height = dragged(seed, atoms)
     found = run_adaptive(way, Evaluator(analytic(potential)), SETTINGS)
     assert found.converged
     assert found.proven

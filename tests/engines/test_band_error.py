@@ -36,38 +36,14 @@ def straight(first, last, energies, *, images=5, noise=0.0, seed=0):
     )
 
 
-def valley(seed, atoms=8):
-    """A hop that drags the other atoms along; returns the potential, both ends, the barrier.
-
-    E = h sin²(πx/4) + Σ ½ kᵢ (qᵢ − cᵢ sin(πx/4))²: along the valley q = c sin(πx/4) only the
-    first term is left, so the saddle (x = 2) is at h exactly, whatever the stiffnesses are.
-    """
-    rng = np.random.default_rng(seed)
-    height = rng.uniform(0.15, 0.9)
-    stiff = np.exp(rng.uniform(np.log(0.12), np.log(12.0), 3 * atoms - 1))
-    drag = rng.normal(0.0, 0.25, 3 * atoms - 1)
-
-    def potential(xyz):
-        flat = xyz.reshape(-1)
-        x, rest = flat[-1], flat[:-1]
-        off = rest - drag * np.sin(np.pi * x / 4.0)
-        energy = height * np.sin(np.pi * x / 4.0) ** 2 + 0.5 * float(stiff @ off**2)
-        slope = height * np.pi / 4.0 * np.sin(np.pi * x / 2.0)
-        slope -= np.pi / 4.0 * np.cos(np.pi * x / 4.0) * float((stiff * off) @ drag)
-        return energy, -np.concatenate([stiff * off, [slope]]).reshape(-1, 3)
-
-    first = np.zeros((atoms, 3))
-    last = first.copy()
-    last[-1, -1] = 4.0
-    return potential, first, last, height
-
-
 def told(path, found):
     """What is said of a band that an engine made."""
     return barrier_error(_band(path, found, STAMP, 0))
 
 
-def test_the_bound_holds_where_a_loose_band_stopped_and_shrinks_with_the_threshold(analytic):
+def test_the_bound_holds_where_a_loose_band_stopped_and_shrinks_with_the_threshold(
+    analytic, valley
+):
     within, bounds = [], {fmax: [] for fmax in LOOSE}
     for seed in range(12):
         potential, first, last, height = valley(seed)
@@ -99,7 +75,7 @@ def test_the_bound_holds_on_the_surface_of_mueller_and_brown(analytic, mueller_b
     assert np.mean(within) >= 0.95
 
 
-def test_a_band_without_a_climbing_image_is_bounded_by_its_forces_along_the_path(analytic):
+def test_a_band_without_a_climbing_image_is_bounded_by_its_forces_along_the_path(analytic, valley):
     within = []
     for seed in range(6):
         potential, first, last, height = valley(seed)
@@ -113,7 +89,7 @@ def test_a_band_without_a_climbing_image_is_bounded_by_its_forces_along_the_path
 
 
 @pytest.mark.parametrize("seed", [0, 2, 4])
-def test_an_adaptive_band_verifies_all_there_is_to_verify(analytic, seed):
+def test_an_adaptive_band_verifies_all_there_is_to_verify(analytic, seed, valley):
     # The names of the findings, too: analysis knows them by their text.
     potential, first, last, height = valley(seed, atoms=3)
     path = straight(first, last, (0.0, 0.0), noise=0.05, seed=seed)

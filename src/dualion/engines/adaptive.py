@@ -1,13 +1,12 @@
 """The adaptive band: one climbing image, then the proof that its saddle joins the two ends.
 
 Force calls go where they decide something. One image climbs from the middle of the path, or from
-``Path.start``, if another band of the hop has suggested one; a few
-curvatures tell a saddle from a ridge and from a minimum. From the saddle a run goes down on either
-side until it is in the basin of an end, or until the images of a straight way on to that end all
-lie below the saddle: an explicit path is then known whose highest point is the saddle. Where such
-an image lies above it, a short band over that part shows whether there is more to climb. Where the
-evidence does not close, the full band of :mod:`dualion.engines.neb` is run, and its highest image
-is put to the same test. What was proven, and what was not, is told in the findings.
+``Path.start`` if another band of the hop has suggested one; a few curvatures tell a saddle from a
+ridge and from a minimum (:mod:`dualion.engines.saddle`). Then an explicit path is looked for whose
+highest point is that saddle (:mod:`dualion.engines.proof`); what lies beyond a minimum met on the
+way is solved as a hop of its own. Where the evidence does not close, a band of few images is pulled
+taut and climbed anew, and then the full band of :mod:`dualion.engines.neb` is run, and its highest
+image is put to the same test. What was proven, and what was not, is told in the findings.
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ from dualion.engines.stretch import (
     joined,
     mirrored,
     straight,
+    top_of,
     way,
 )
 from dualion.engines.surface import Point, Surface
@@ -191,7 +191,7 @@ class _Search:
 
     def _as_it_is(self, points: tuple[Point, ...]) -> Stretch:
         """Take the climbing image of a converged band for the saddle, if its curvatures do."""
-        top = 1 + int(np.argmax([point.energy for point in points[1:-1]]))
+        top = top_of(points)
         along = tangent_at(points[top], (points[top - 1], points[top + 1]))
         saddle = self.seek.judged(points[top], along)
         return self._connect(
@@ -218,7 +218,7 @@ class _Search:
     def _ironed(self, stretch: Stretch, ceiling: float) -> Stretch:
         """Pull the part around a path's highest point below the saddle that is known."""
         points = stretch.points
-        top = 1 + int(np.argmax([point.energy for point in points[1:-1]]))
+        top = top_of(points)
         left, right = max(0, top - 2), min(len(points) - 1, top + 2)
         images = fewer(self.guess(points[left].xyz, points[right].xyz))
         piece = self._by_band(points[left], points[right], images, ceiling, 0)
@@ -242,7 +242,7 @@ class _Search:
     ) -> Stretch:
         """Climb from the highest of some points, and prove what is found."""
         energies = np.array([point.energy for point in points])
-        top = 1 + int(np.argmax(energies[1:-1]))
+        top = top_of(points)
         along = tangents(np.stack([point.xyz for point in points]), energies)[top - 1]
         try:
             saddle = self.seek.find(points[top], along, (first, last), calls=calls)
@@ -371,7 +371,7 @@ class _Search:
         along = np.einsum("iaj,iaj->i", forces, unit)
         across = np.linalg.norm(forces - along[:, None, None] * unit, axis=2).max(axis=1)
         gaps = np.linalg.norm(np.diff(xyz, axis=0), axis=(1, 2))
-        top = 1 + int(np.argmax(energies[1:-1]))
+        top = top_of(stretch.points)
         for reason in self.notes.fallbacks:
             self.notes.add(f"a shorter search did not do: {reason}", calls, unit="force calls")
         return BandResult(

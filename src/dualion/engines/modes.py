@@ -52,7 +52,7 @@ def softest_modes(
     directions: Sequence[Array],
     *,
     refine: int = 2,
-    down: float = np.inf,
+    down: float = -np.inf,
     learn: Callable[[Array, Array], None] | None = None,
 ) -> Modes:
     """Estimate the lowest eigenvalues of the Hessian.
@@ -90,7 +90,7 @@ def softest_modes(
         extend(direction)
     for _ in range(refine):
         values, vectors = _ritz(basis, images)
-        if np.isfinite(down) and values[0] < down:
+        if values[0] < down:
             break
         residual = np.tensordot(vectors[:, 0], np.array(images), axes=1) - values[0] * (
             np.tensordot(vectors[:, 0], np.array(basis), axes=1)
@@ -110,7 +110,7 @@ def _ritz(basis: list[Array], images: list[Array]) -> tuple[Array, Array]:
 
 def _orthogonal(direction: Array, basis: list[Array]) -> Array | None:
     """Return the part of a direction that is new, normalised; None if nothing is left."""
-    vector = direction.copy()
+    vector = direction
     before = float(np.linalg.norm(vector))
     if before == 0.0:
         return None

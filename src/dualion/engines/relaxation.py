@@ -68,9 +68,9 @@ def relax(
     """Relax a geometry; the input is not changed.
 
     L-BFGS, at fixed cell on springs between neighbours, and FIRE from the best configuration if
-    that stalls or diverges. With the cell, its
-    degrees of freedom are those of ASE's Frechet filter and the same ``fmax`` holds for the
-    forces on them (the virial divided by the square root of the number of atoms).
+    that stalls or diverges. With the cell, its degrees of freedom are those of ASE's Frechet
+    filter and the same ``fmax`` holds for the forces on them (the virial divided by the square
+    root of the number of atoms).
 
     Parameters
     ----------

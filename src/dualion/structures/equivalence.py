@@ -22,7 +22,7 @@ from dualion.records import (
     Vec3,
     as_vectors,
 )
-from dualion.structures.symmetry import find_symmetry
+from dualion.structures.symmetry import find_symmetry, wrapped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -96,8 +96,8 @@ def matched(points: Array, places: Array, cell: Array) -> tuple[IntArray, Array]
     """
     from scipy.spatial import cKDTree
 
-    tree = cKDTree(_wrapped(places), boxsize=1.0)
-    _, found = tree.query(_wrapped(points))
+    tree = cKDTree(wrapped(places), boxsize=1.0)
+    _, found = tree.query(wrapped(points))
     gaps = places[found] - points
     return np.asarray(found, dtype=np.int64), (gaps - np.rint(gaps)) @ cell
 
@@ -315,18 +315,12 @@ class Equivalents:
             place = np.array(added[1]) @ np.linalg.inv(self.host.cell)
             moved = symmetry.rotations[operation] @ place + symmetry.translations[operation]
             # As end points are wrapped, so that a void reached in two ways is one state.
-            wrapped = (np.round(moved, 9) % 1.0) @ self.host.cell
+            inside = (np.round(moved, 9) % 1.0) @ self.host.cell
             symbols.append(added[0])
-            positions.append(as_vectors(np.round(wrapped, 8)[None] + 0.0)[0])
+            positions.append(as_vectors(np.round(inside, 8)[None] + 0.0)[0])
         return Geometry(
             lattice=self.host.lattice, species=tuple(symbols), positions=tuple(positions)
         )
-
-
-def _wrapped(fractional: Array) -> Array:
-    wrapped = fractional % 1.0
-    wrapped[wrapped >= 1.0] = 0.0  # a negative rounding error wraps to exactly one
-    return wrapped
 
 
 def _first(rows: IntArray) -> IntArray:

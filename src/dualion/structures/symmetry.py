@@ -146,6 +146,13 @@ def orbit_labels(symmetry: Symmetry, members: Sequence[int]) -> tuple[str, ...]:
     return tuple(labels)
 
 
+def wrapped(fractional: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Bring fractional positions, shape (..., 3), into the cell: from 0 up to, not including, 1."""
+    inside: NDArray[np.float64] = fractional % 1.0
+    inside[inside >= 1.0] = 0.0  # a negative rounding error wraps to exactly one
+    return inside
+
+
 class SiteMap:
     """What every operation does to every site of a list that the symmetry maps onto itself.
 
@@ -174,9 +181,7 @@ class SiteMap:
         self._fractional = fractional
         self._symmetry = symmetry
         self._tolerance = tolerance
-        wrapped = fractional % 1.0
-        wrapped[wrapped >= 1.0] = 0.0  # a negative rounding error wraps to exactly one
-        self._tree = cKDTree(wrapped, boxsize=1.0)
+        self._tree = cKDTree(wrapped(fractional), boxsize=1.0)
         self._cache: dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
 
     def images(self, site: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -195,9 +200,7 @@ class SiteMap:
         if site not in self._cache:
             moved = self._symmetry.rotations @ self._fractional[site]
             moved = moved + self._symmetry.translations
-            wrapped = moved % 1.0
-            wrapped[wrapped >= 1.0] = 0.0
-            _, target = self._tree.query(wrapped)
+            _, target = self._tree.query(wrapped(moved))
             offset = moved - self._fractional[target]
             shift = np.rint(offset)
             miss = np.linalg.norm((offset - shift) @ self._cell, axis=1).max()
