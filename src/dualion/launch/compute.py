@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from jobflow.core.flow import get_flow
 from jobflow.core.job import Response
@@ -213,7 +213,7 @@ class Computer:
             answer = function(**arguments)
         output: dict[str, Any]
         if isinstance(answer, Response) and answer.replace is not None:
-            flow = get_flow(answer.replace)
+            flow = get_flow(cast("Flow", answer.replace))
             output = self.expand(flow, self.campaign, self._stamps(document))
         else:
             output = json.loads(answer.model_dump_json())

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import json
 import typing
-import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from jobflow.core.flow import Flow, get_flow
+from jobflow.core.flow import Flow
 from jobflow.core.reference import OutputReference, find_and_get_references
 from pydantic import Field, TypeAdapter
 
@@ -25,7 +24,7 @@ from dualion.launch.task import bound_arguments, function_path, original
 from dualion.records import EngineStamp, Record, content_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from jobflow.core.job import Job
 
@@ -106,17 +105,43 @@ def documents_of(flow: Flow | Job, *, made_with: Iterable[EngineStamp] = ()) -> 
     known: dict[str, JobDocument] = {}
     seen: set[str] = set()
     cache: dict[int, tuple[object, str]] = {}
-    with warnings.catch_warnings():
-        # Hops of one host are not connected to each other; their order does not matter.
-        warnings.filterwarnings("ignore", "Some jobs are not connected")
-        jobs = [job for job, _ in get_flow(flow).iterflow()]
-    for job in jobs:
+    for job in _ordered(flow):
         document = _document(job, known, found.values, cache, stamps)
         known[job.uuid] = document
         if document.job_id not in seen:
             seen.add(document.job_id)
             found.jobs.append(document)
     return found
+
+
+def _ordered(flow: Flow | Job) -> list[Job]:
+    """Put the jobs of a flow into an order in which each follows what it needs, else as they come.
+
+    jobflow's own iteration searches every argument for references and builds a graph of them,
+    which takes longer than all else for thousands of hops.
+    """
+    jobs = {job.uuid: job for job in _jobs_in(flow)}
+    ordered: dict[str, Job] = {}
+
+    def visit(job: Job) -> None:
+        if job.uuid in ordered:
+            return
+        for value in (*job.function_args, *job.function_kwargs.values()):
+            if isinstance(value, OutputReference) and value.uuid in jobs:
+                visit(jobs[value.uuid])
+        ordered[job.uuid] = job
+
+    for job in jobs.values():
+        visit(job)
+    return list(ordered.values())
+
+
+def _jobs_in(flow: Flow | Job) -> Iterator[Job]:
+    if isinstance(flow, Flow):
+        for each in flow.jobs:
+            yield from _jobs_in(each)
+    else:
+        yield flow
 
 
 def _document(
@@ -139,7 +164,8 @@ def _document(
             arguments[name] = {JOB: needed.job_id}
             choices |= {each.model_dump_json(): each for each in needed.choices}
             continue
-        if find_and_get_references(value):
+        # A record cannot hold a reference, and looking into thousands of them takes minutes.
+        if not isinstance(value, Record | str | int | float) and find_and_get_references(value):
             raise RunError(
                 f"argument {name!r} refers to an output from within",
                 where=f"job {job.name!r}",
