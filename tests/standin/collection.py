@@ -11,7 +11,9 @@ from bson import ObjectId
 from mongomock_ng import MongoClient
 from mongomock_ng.aggregate import process_pipeline
 from mongomock_ng.collection import Collection
-from mongomock_ng.filtering import filter_applies
+from mongomock_ng.database import Database
+from mongomock_ng.filtering import filter_applies, resolve_key, resolve_sort_key
+from mongomock_ng.geospatial import extract_near_specs
 from mongomock_ng.helpers import (
     _clone_document,
     get_value_by_dot,
@@ -46,6 +48,23 @@ class IndexedCollection(Collection):  # type: ignore[misc]
         found = self._get_dataset(spec, sort, projection, dict)
         return itertools.islice(found, skip, skip + limit if limit else None)
 
+    def _get_dataset(self, spec: Any, sort: Any, fields: Any, as_class: Any) -> Iterator[Document]:
+        keys = list(sort.items() if isinstance(sort, dict) else sort or [])
+        if (
+            not keys
+            or any(field.startswith("$") for field, _ in keys)
+            or extract_near_specs(spec)[0]
+        ):
+            found: Iterator[Document] = super()._get_dataset(spec, sort, fields, as_class)
+            return found
+        documents = list(self._iter_documents(spec))
+        for field, order in reversed(keys):
+            values = _sort_values(documents, field)
+            places = sorted(range(len(values)), key=values.__getitem__, reverse=order < 0)
+            documents = [documents[place] for place in places]
+        copies = (self._copy_only_fields(d, fields, as_class, filter=spec) for d in documents)
+        return (document for document in copies if document is not None)
+
     def find_one(self, filter: Any = None, projection: Any = None, sort: Any = None) -> Any:  # noqa: A002 - mongomock's name
         return next(self.select(filter, projection, sort), None)
 
@@ -68,6 +87,8 @@ class IndexedCollection(Collection):  # type: ignore[misc]
         documents = self._store.chosen(filter)
         if not documents:
             filter_applies(filter, {})  # a filter that makes no sense is an error all the same
+        if self._store.settles(filter):
+            return iter(documents)
         return (document for document in documents if filter_applies(filter, document))
 
     def _ensure_uniques(self, new_data: Document, before: Document | None = None) -> None:
@@ -158,6 +179,14 @@ def _key(document: Document) -> Any:
     return hashdict(identity) if isinstance(identity, dict) else identity
 
 
+def _sort_values(documents: list[Document], field: str) -> list[Any]:
+    """Return what to sort by; plain values if all are of one kind: mongomock's are slow."""
+    values = [resolve_key(field, document) for document in documents]
+    if {type(value) for value in values if value is not NOTHING} in (set(), {int}, {str}):
+        return [(0,) if value is NOTHING else (1, value) for value in values]
+    return [resolve_sort_key(field, document) for document in documents]
+
+
 def _sharing(document: Document, field: str) -> Document:
     """Return a filter that no document fails which has a value of this field in common."""
     value = get_value_by_dot(document, field)
@@ -171,6 +200,19 @@ def _plain(document: Document, key: str) -> Any:
     return None if value is NOTHING else value
 
 
+class IndexedView(Database):  # type: ignore[misc]
+    """One database, whose collections use the indexes also where a pipeline names them."""
+
+    def __init__(self, client: Any, name: str, store: Any, fresh: deque[ObjectId]) -> None:
+        super().__init__(client, name, store)
+        self._fresh = fresh
+
+    def get_collection(self, name: str, **_: Any) -> IndexedCollection:
+        if not isinstance(name, str) or not name or name.startswith("$"):
+            raise OperationFailure(f"invalid collection name: {name!r}", 73)
+        return IndexedCollection(self, name, self._fresh)
+
+
 class Data:
     """All databases of a server, by name."""
 
@@ -181,6 +223,8 @@ class Data:
 
     def __getitem__(self, place: tuple[str, str]) -> IndexedCollection:
         database, name = place
-        if not isinstance(name, str) or not name or name.startswith("$"):
-            raise OperationFailure(f"invalid collection name: {name!r}", 73)
-        return IndexedCollection(self.client[database], name, self.fresh)
+        return self.database(database).get_collection(name)
+
+    def database(self, name: str) -> IndexedView:
+        """Return a database, which exists once something is in it."""
+        return IndexedView(self.client, name, self.store[name], self.fresh)

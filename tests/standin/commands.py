@@ -276,9 +276,9 @@ class Commands:
 
     def _create(self, db: str, command: Document) -> Document:
         name = command["create"]
-        if name in self.data.client[db].list_collection_names():
+        if name in self.data.database(db).list_collection_names():
             return failure(48, "NamespaceExists", f"Collection {db}.{name} already exists.")
-        self.data.client[db].create_collection(name)
+        self.data.database(db).create_collection(name)
         return OK
 
     def _create_indexes(self, db: str, command: Document) -> Document:
@@ -297,7 +297,7 @@ class Commands:
 
     def _list_indexes(self, db: str, command: Document) -> Document:
         name = command["listIndexes"]
-        if name not in self.data.client[db].list_collection_names():
+        if name not in self.data.database(db).list_collection_names():
             return failure(26, "NamespaceNotFound", f"ns does not exist: {db}.{name}")
         listed = [
             {"v": 2, **index, "key": dict(index["key"]), "name": index_name}
@@ -324,7 +324,7 @@ class Commands:
 
     def _list_collections(self, db: str, command: Document) -> Document:
         info = {"type": "collection", "options": {}, "info": {"readOnly": False}}
-        names = self.data.client[db].list_collection_names()
+        names = self.data.database(db).list_collection_names()
         listed = [{"name": name} | info for name in names]
         wanted = command.get("filter") or {}
         matching = [document for document in listed if filter_applies(wanted, document)]
@@ -336,9 +336,9 @@ class Commands:
         return {"databases": listed, "totalSize": 0} | OK
 
     def _drop(self, db: str, command: Document) -> Document:
-        if command["drop"] not in self.data.client[db].list_collection_names():
+        if command["drop"] not in self.data.database(db).list_collection_names():
             return failure(26, "NamespaceNotFound", "ns not found")
-        self.data.client[db].drop_collection(command["drop"])
+        self.data.database(db).drop_collection(command["drop"])
         return OK
 
     def _drop_database(self, db: str, _command: Document) -> Document:
@@ -355,7 +355,7 @@ class Commands:
         return {"count": self._collection(db, command).count_documents({})} | OK
 
     def _database_size(self, db: str, _command: Document) -> Document:
-        names = self.data.client[db].list_collection_names()
+        names = self.data.database(db).list_collection_names()
         objects = sum(self.data[db, name].count_documents({}) for name in names)
         return {"db": db, "collections": len(names), "objects": objects} | OK
 

@@ -104,6 +104,13 @@ class IndexedStore(CollectionStore):  # type: ignore[misc]
         self.examined += len(documents)
         return documents
 
+    def settles(self, spec: Mapping[str, Any]) -> bool:
+        """Say whether all that the indexes choose for a filter match it."""
+        if len(spec) != 1:
+            return False
+        [(field, search)] = spec.items()
+        return field in self._maps and type(search) in {str, int} and ODD not in self._maps[field]
+
     def narrowed(self, spec: Any) -> Ids | None:
         """Return the ids among which all matches are; None if the indexes do not tell."""
         if not isinstance(spec, Mapping):

@@ -87,7 +87,7 @@ class Journal:
         data = self._commands.data
         yield {"number": self._number}
         for database in data.client.list_database_names():
-            for name in data.client[database].list_collection_names():
+            for name in data.database(database).list_collection_names():
                 collection = data[database, name]
                 indexes = [
                     {"name": index_name, **index}
@@ -106,7 +106,7 @@ class Journal:
                 self._number = record["number"]
             elif "collection" in record:
                 place = record["database"], record["collection"]
-                data.client[place[0]].create_collection(place[1])
+                data.database(place[0]).create_collection(place[1])
                 collection = data[place]
                 for index in record["indexes"]:
                     keys = [tuple(key) for key in index.pop("key")]

@@ -89,7 +89,7 @@ class Server:
 
     def __init__(self, snapshot: Path | None, account: Account | None, journal_limit: int) -> None:
         self.account = account
-        self._open: set[asyncio.StreamWriter] = set()
+        self._open: dict[asyncio.StreamWriter, asyncio.Task[Any] | None] = {}
         self._commands = Commands(Data())
         self._journal = Journal(snapshot, self._commands, limit=journal_limit) if snapshot else None
 
@@ -109,7 +109,7 @@ class Server:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one client until it goes."""
         connection, numbers = Connection(self), itertools.count(1)
-        self._open.add(writer)
+        self._open[writer] = asyncio.current_task()
         try:
             while True:
                 header = await reader.readexactly(wire.HEADER.size)
@@ -126,7 +126,7 @@ class Server:
         except (wire.ProtocolError, ValueError) as error:
             LOG.warning("connection closed: %s", error)
         finally:
-            self._open.discard(writer)
+            del self._open[writer]
             writer.close()
 
     async def run_until_stopped(self, port: int) -> None:
@@ -139,8 +139,11 @@ class Server:
         print("ready", address, flush=True)  # noqa: T201 - whoever started it waits for this
         await stopped.wait()
         listener.close()
-        for writer in list(self._open):
+        serving = [task for task in self._open.values() if task]
+        for writer in self._open:
             writer.close()
+        if serving:
+            await asyncio.wait(serving, timeout=5)
         if self._journal:
             self._journal.fold()
 

@@ -101,6 +101,28 @@ def test_a_unique_index_refuses_what_a_full_scan_refuses():
     assert 20 < narrowed.count_documents({}) < 200
 
 
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(documents, max_size=10),
+    st.lists(
+        st.tuples(st.sampled_from(["f", "g", "d.c"]), st.sampled_from([1, -1])),
+        min_size=1,
+        max_size=2,
+        unique_by=lambda key: key[0],
+    ),
+    st.integers(0, 3),
+    st.integers(0, 3),
+)
+def test_sorted_results_are_those_of_mongomock(stored, order, skip, limit):
+    plain = mongomock_ng.MongoClient().a.things
+    narrowed = Data()["a", "things"]
+    for number, document in enumerate(stored):
+        for collection in (plain, narrowed):
+            collection.insert_one({"_id": number, **document})
+    expected = plain.find({}, sort=order, skip=skip, limit=limit)
+    assert repr(list(narrowed.select({}, None, order, skip, limit))) == repr(list(expected))
+
+
 def test_documents_keep_their_order_of_insertion():
     collection = Data()["a", "things"]
     collection.create_index("k")
