@@ -40,9 +40,19 @@ def connected(profile: str, *, patience: float | None = 10.0) -> Iterator[tuple[
     StoreError
         If the database cannot be used.
     """
+    from pymongo.errors import PyMongoError
+
+    from dualion.errors import StoreError
     from dualion.launch.cluster import Cluster
     from dualion.launch.clusterprofile import find_profile, load_profile
 
     file = find_profile(profile).resolve()
     with Cluster(load_profile(file), patience=patience) as cluster:
-        yield cluster, file
+        try:
+            yield cluster, file
+        except PyMongoError as problem:
+            raise StoreError(
+                f"the database failed ({type(problem).__name__}: {str(problem).split(',')[0]})",
+                where=cluster.where,
+                remedy="'dualion cluster check' tries it; then give the same command again",
+            ) from problem

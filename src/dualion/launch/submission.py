@@ -310,7 +310,11 @@ def _owners(chunk: list[JobDocument], known: dict[str, JobDocument]) -> dict[str
     for each in chunk:
         owner[each.job_id] = each.job_id
         if each.kind == "record":
-            own = (job_id for job_id in each.inputs if known[job_id].kind in {"band", "path"})
+            own = (
+                job_id
+                for job_id in each.inputs
+                if job_id in known and known[job_id].kind in {"band", "path"}
+            )
             owner.update(dict.fromkeys(own, each.job_id))
     return owner
 
