@@ -1,4 +1,7 @@
-"""A counting engine: EMT that writes one line for every configuration it computes."""
+"""A counting engine: EMT that writes one line for every configuration it computes.
+
+And the same bench behind a launch pad: a profile, a database, and the words to type.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,18 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pymatgen.core import Lattice, Structure
+from standin.server import running_mongod
+
+from dualion.launch.cluster import Cluster
+from dualion.launch.clusterprofile import load_profile
 
 CALCULATOR = """\
 import hashlib, os, time
@@ -36,6 +46,10 @@ class CountingEMT(Calculator):
         if os.environ.get("COUNTING_CRASH"):
             os.abort()
         super().calculate(atoms, properties, system_changes)
+        if os.environ.get("COUNTING_POISON", "none") in atoms.get_chemical_symbols():
+            self.results = {"energy": float("nan"), "free_energy": float("nan"),
+                            "forces": atoms.positions * float("nan")}
+            return
         fresh = EMT()
         fresh.calculate(atoms.copy(), properties, all_changes)
         self.results = fresh.results
@@ -126,6 +140,11 @@ def make_bench(folder: Path, *, pause: float = 0.0) -> Bench:
     )
 
 
+@pytest.fixture(scope="session")
+def new_bench():
+    return make_bench
+
+
 @pytest.fixture
 def bench(tmp_path):
     return make_bench(tmp_path / "bench")
@@ -137,3 +156,118 @@ def bench_in(tmp_path):
         return make_bench(tmp_path / name, pause=pause)
 
     return make
+
+
+PROFILE = """
+scheduler: {scheduler}
+database: "env:DUALION_DATABASE"
+work: {work}
+engines: {{ase: {{}}}}
+resources:
+  relax: {{walltime: "{walltime}"}}
+  band: {{walltime: "{walltime}"}}
+  analysis: {{walltime: "{walltime}"}}
+margin: {margin}
+patience: {patience}
+"""
+
+
+@dataclass
+class ClusterBench:
+    """A bench (see conftest) with a profile named 'here'."""
+
+    bench: Any
+    address: str
+
+    @property
+    def folder(self) -> Path:
+        return self.bench.folder
+
+    @property
+    def work(self) -> Path:
+        return self.folder / "work"
+
+    def write_profile(
+        self,
+        *,
+        scheduler: str = "none",
+        walltime: str = "00:30:00",
+        margin: float = 10.0,
+        patience: float = 60.0,
+    ) -> None:
+        (self.folder / "launch").mkdir(exist_ok=True)
+        (self.folder / "launch" / "here.yaml").write_text(
+            PROFILE.format(
+                scheduler=scheduler,
+                work=self.work,
+                walltime=walltime,
+                margin=margin,
+                patience=patience,
+            )
+        )
+
+    def ok(self, *words: str) -> str:
+        done = self.bench.run(*words)
+        assert done.returncode == 0, done.stderr + done.stdout
+        return done.stdout
+
+    def status(self) -> dict[str, Any]:
+        answer = json.loads(self.ok("status", "--json"))
+        assert isinstance(answer, dict)
+        return answer
+
+    def finished(self) -> bool:
+        return all(each["finished"] for each in self.status()["campaigns"])
+
+    def raw_records(self) -> list[dict[str, Any]]:
+        with self.cluster() as cluster:
+            return list(cluster.outputs.find({"metadata.kind": "record"}))
+
+    def outcomes(self) -> dict[str, dict[str, Any]]:
+        """What each hop of the one campaign came to, by its title."""
+        with self.cluster() as cluster:
+            return {
+                each["name"]: each["metadata"]
+                for each in cluster.outputs.find({"metadata.kind": "record"})
+            }
+
+    @contextmanager
+    def cluster(self) -> Iterator[Cluster]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DUALION_DATABASE", self.address)
+            with Cluster(load_profile(self.folder / "launch" / "here.yaml")) as cluster:
+                yield cluster
+
+
+def make_cluster_bench(bench: Any, address: str, **profile: Any) -> ClusterBench:
+    bench.environment["DUALION_DATABASE"] = address
+    bench.environment["DUALION_CLUSTER"] = "here"
+    made = ClusterBench(bench, address)
+    made.write_profile(**profile)
+    return made
+
+
+@pytest.fixture(scope="session")
+def database_server():
+    with running_mongod() as server:
+        yield server
+
+
+@pytest.fixture
+def cluster_in(tmp_path, database_server):
+    """Make benches behind the launch pad of one database server, each in a database of its own."""
+    made = 0
+
+    def make(name: str, *, pause: float = 0.0, address: str = "", **profile: Any) -> ClusterBench:
+        nonlocal made
+        made += 1
+        database = f"{tmp_path.name.replace('.', '_')[-40:]}_{made}"
+        bench = make_bench(tmp_path / name, pause=pause)
+        return make_cluster_bench(bench, address or database_server.address(database), **profile)
+
+    return make
+
+
+@pytest.fixture
+def on_cluster(cluster_in):
+    return cluster_in("bench")

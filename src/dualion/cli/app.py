@@ -13,15 +13,18 @@ import typer
 from typer.core import TyperGroup
 
 import dualion
-from dualion.cli import frameworks
+from dualion.cli import cluster, frameworks
 from dualion.cli.compare import compare
 from dualion.cli.engines import engines
 from dualion.cli.export import export
 from dualion.cli.init import init
+from dualion.cli.launch import launch, rocket_app
 from dualion.cli.places import check_places
 from dualion.cli.profile import apply_profile
 from dualion.cli.query import query
 from dualion.cli.run import run
+from dualion.cli.status import recover, status
+from dualion.cli.submit import cancel, submit
 from dualion.errors import DualionError
 
 if TYPE_CHECKING:
@@ -139,6 +142,13 @@ app.command()(init)
 app.add_typer(frameworks.app, name="frameworks")
 app.command()(engines)
 app.command()(run)
+app.add_typer(cluster.app, name="cluster")
+app.command()(submit)
+app.command()(launch)
+app.command()(status)
+app.command()(recover)
+app.command()(cancel)
+app.add_typer(rocket_app, name="rocket", hidden=True)
 app.command()(query)
 app.command()(compare)
 app.command()(export)

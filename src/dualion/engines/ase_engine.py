@@ -65,7 +65,7 @@ class AseEngine:
 
         self._check_charge(charge)
         job = relax_job(
-            structure,
+            structure=structure,
             choice=self.choice,
             settings=settings,
             cell=cell,
@@ -88,7 +88,7 @@ class AseEngine:
         from dualion.engines.jobs import band_job
 
         self._check_charge(charge)
-        job = band_job(path, choice=self.choice, settings=settings, climb=climb, charge=charge)
+        job = band_job(path=path, choice=self.choice, settings=settings, climb=climb, charge=charge)
         subject = f" of {path.images.species[path.mover]}" if isinstance(path, Path) else ""
         return self._labelled(job, "band", name or f"band{subject}")
 

@@ -59,7 +59,7 @@ class Run:
     seconds: float
 
 
-def prepare(file: Path, *, library: Path | None = None) -> Prepared:
+def prepare(file: Path, *, library: Path | None = None, here: bool = True) -> Prepared:
     """Read a campaign and check all that can be checked before anything is computed.
 
     Parameters
@@ -68,6 +68,8 @@ def prepare(file: Path, *, library: Path | None = None) -> Prepared:
         The campaign.
     library
         Framework library; None: as :func:`~dualion.structures.library.find_library` finds it.
+    here
+        Whether it is to be computed here: then the engine must be installed.
 
     Returns
     -------
@@ -94,7 +96,8 @@ def prepare(file: Path, *, library: Path | None = None) -> Prepared:
         engine = get_engine(
             campaign.engine, device=campaign.device, trust_model=campaign.trust_model
         )
-        engine.stamp()
+        if here:
+            engine.stamp()
     return Prepared(file, campaign, framework, engine, plan)
 
 

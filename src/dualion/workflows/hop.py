@@ -62,14 +62,16 @@ def hop_jobs(
         :class:`~dualion.records.HopRecord`.
     """
     title = question.title
+    # By keyword: of a reference that comes first jobflow asks whether it has a method of the
+    # function's name, and builds the whole schema of the output to answer.
     guess = path_job(
-        initial.output,
-        final.output,
-        endpoints,
-        doped_geometry(question.host, question.arrangement),
-        path,
-        int(content_hash([seed, question.hop.class_id, question.hop.member], 8), 16),
-        like.output if like else None,
+        initial=initial.output,
+        final=final.output,
+        endpoints=endpoints,
+        host=doped_geometry(question.host, question.arrangement),
+        settings=path,
+        seed=int(content_hash([seed, question.hop.class_id, question.hop.member], 8), 16),
+        like=like.output if like else None,
     )
     if like:
         guess.config.on_missing_references = OnMissing.NONE
@@ -79,12 +81,12 @@ def hop_jobs(
         guess.output, charge=question.charge, settings=band, name=f"{title}: band"
     )
     record = record_job(
-        question,
-        endpoints,
-        guess.output,
-        converge.output,
-        doped.output if doped else None,
-        undoped.output if undoped else None,
+        question=question,
+        endpoints=endpoints,
+        path=guess.output,
+        band=converge.output,
+        doped=doped.output if doped else None,
+        undoped=undoped.output if undoped else None,
     )
     record.name = f"{title}: record"
     record.metadata["kind"] = "record"

@@ -287,7 +287,7 @@ class Bench:
         representative, equivalence = self._equivalents.representative(state)
         source = self._relax(representative, cell=cell, name=name)
         if equivalence is not None:
-            job = equivalent_job(source.output, equivalence)
+            job = equivalent_job(relaxed=source.output, equivalence=equivalence)
             job.name = f"{name}, by symmetry"
             self._relaxed[key] = job
             self.jobs.append(job)

@@ -1,0 +1,265 @@
+"""Computing what a job document asks for, and whatever it needs, exactly once.
+
+A Firework of dualion says *see to it that the output of this job is there*. So it may be run
+again, twice at a time, or in any order: what is there is taken, what is missing is computed, and
+what somebody else is computing at this moment is waited for.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from jobflow.core.flow import get_flow
+from jobflow.core.job import Response
+
+from dualion.engines.checkpoint import job_scope
+from dualion.engines.fingerprint import stamp_of
+from dualion.errors import DualionError, RunError
+from dualion.launch.claims import LEASE, claimed
+from dualion.launch.delivery import OutputStore
+from dualion.launch.document import JOB, VALUE, JobDocument
+from dualion.launch.task import load_function, typed_arguments
+from dualion.records import HopRecord, content_hash
+from dualion.settings import ALGORITHM
+
+if TYPE_CHECKING:
+    from jobflow.core.flow import Flow
+
+    from dualion.launch.cluster import Cluster
+    from dualion.records import EngineStamp
+
+CHECKPOINTS = "checkpoints"
+
+HEAVY = frozenset({"relax", "band"})
+"""Kinds of jobs that make force calls: these are claimed."""
+
+_KEPT = 64
+"""Outputs and documents that a worker keeps in memory."""
+
+log = logging.getLogger("dualion")
+
+
+class InputFailedError(RunError):
+    """A job was not tried, because another that it needs gave no output."""
+
+
+@dataclass
+class Computer:
+    """Computes outputs in this process.
+
+    Parameters
+    ----------
+    cluster
+        The database, and the profile's working folder for checkpoints and spool.
+    expand
+        Given the flow by which a job replaces itself, the campaign it is computed for and the
+        stamps of its engines; returns what to keep as the job's output.
+    campaign
+        Id of the campaign for which outputs are made.
+    on_record
+        Called with the key of every hop record that is there.
+    lease
+        Seconds after which a claim that is not renewed is void.
+
+    Attributes
+    ----------
+    calls
+        Force calls made by this process; what was read from a checkpoint does not count.
+    """
+
+    cluster: Cluster
+    expand: Callable[[Flow, str, tuple[EngineStamp, ...]], dict[str, Any]]
+    campaign: str = ""
+    on_record: Callable[[str], None] | None = None
+    lease: float = LEASE
+    calls: int = 0
+    _outputs: OutputStore = field(init=False)
+    _known: dict[str, dict[str, Any]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._outputs = OutputStore(self.cluster)
+
+    @property
+    def outputs(self) -> OutputStore:
+        """Where outputs are kept."""
+        return self._outputs
+
+    def key_of(self, document: JobDocument) -> str:
+        """Identity of a job's output here: the job, the engines of this environment, the method.
+
+        Raises
+        ------
+        EngineError
+            If an engine is not installed here.
+        RunError
+            If what is written into the job was made by other engines than the ones here.
+        """
+        stamps = self._stamps(document)
+        plain = [stamp.model_dump(mode="json") for stamp in stamps]
+        for made in document.made_with:
+            if made not in stamps:
+                here = "; ".join(str(stamp) for stamp in stamps)
+                raise RunError(
+                    f"its host was made with {made}, here is {here}",
+                    where=f"job {document.name!r}",
+                    remedy="use the environment the campaign was begun in, or submit it again "
+                    "under another name",
+                )
+        return content_hash([document.job_id, plain, ALGORITHM], length=32)
+
+    def _stamps(self, document: JobDocument) -> tuple[EngineStamp, ...]:
+        return tuple(stamp_of(choice) for choice in document.choices)
+
+    def ensure(self, job_id: str) -> dict[str, Any]:
+        """See to it that the output of a job is there.
+
+        Parameters
+        ----------
+        job_id
+            Of a registered job document.
+
+        Returns
+        -------
+        dict
+            The output, as plain data.
+
+        Raises
+        ------
+        DualionError
+            If it cannot be computed here.
+        OSError
+            If the disk of checkpoints or spool is full.
+        """
+        if job_id in self._known:
+            return self._known[job_id]
+        document = self.cluster.document(job_id)
+        key = self.key_of(document)
+        found = self._outputs.find(key)
+        if found is None:
+            inputs = self._inputs(document)
+            if document.kind in HEAVY:
+                with claimed(
+                    self.cluster, key, done=lambda: self._outputs.has(key), lease=self.lease
+                ) as mine:
+                    output = self._compute(document, key, inputs) if mine else self._there(key)
+            else:
+                output = self._compute(document, key, inputs)
+        else:
+            log.info("have %s (%s)", document.name, key)
+            output = found["output"]
+        if document.kind == "record" and self.on_record is not None:
+            self.on_record(key)
+        if len(self._known) >= _KEPT:
+            self._known.pop(next(iter(self._known)))
+        self._known[job_id] = output
+        return output
+
+    def _there(self, key: str) -> dict[str, Any]:
+        found = self._outputs.find(key)
+        if found is None:
+            raise RunError(
+                f"the output {key} has gone", where=self.cluster.where, remedy="dualion recover"
+            )
+        output: dict[str, Any] = found["output"]
+        return output
+
+    def _inputs(self, document: JobDocument) -> dict[str, dict[str, Any] | None]:
+        inputs: dict[str, dict[str, Any] | None] = {}
+        for job_id in document.inputs:
+            try:
+                inputs[job_id] = self.ensure(job_id)
+            except DualionError as problem:
+                if job_id in document.dispensable:
+                    log.warning("%s goes on without an input: %s", document.name, problem)
+                    inputs[job_id] = None
+                    continue
+                if isinstance(problem, InputFailedError):
+                    raise
+                raise InputFailedError(
+                    f"needs a job that failed: {problem}", where=f"job {document.name!r}"
+                ) from problem
+        return inputs
+
+    def _compute(
+        self, document: JobDocument, key: str, inputs: dict[str, dict[str, Any] | None]
+    ) -> dict[str, Any]:
+        function = load_function(document.function)
+        arguments = typed_arguments(
+            function,
+            {name: self._argument(value, inputs) for name, value in document.arguments.items()},
+        )
+        log.info("start %s (%s)", document.name, key)
+        began = time.monotonic()
+        calls = 0
+
+        def progress(count: int) -> None:
+            nonlocal calls
+            calls = count
+            self.calls += 1
+
+        checkpoint = self.cluster.profile.work / CHECKPOINTS / key
+        heavy = document.kind in HEAVY
+        if document.continues and not checkpoint.exists():
+            self._take_over(document.continues, checkpoint)
+        with job_scope(checkpoint=checkpoint if heavy else None, progress=progress):
+            answer = function(**arguments)
+        output: dict[str, Any]
+        if isinstance(answer, Response) and answer.replace is not None:
+            flow = get_flow(cast("Flow", answer.replace))
+            output = self.expand(flow, self.campaign, self._stamps(document))
+        else:
+            output = json.loads(answer.model_dump_json())
+        seconds = time.monotonic() - began
+        self._outputs.put(
+            key,
+            name=document.name,
+            output=output,
+            metadata={
+                "job_id": document.job_id,
+                "kind": document.kind,
+                "function": document.function,
+                "campaign": self.campaign,
+                "force_calls": calls,
+                "seconds": round(seconds, 3),
+                **_summary(answer),
+            },
+        )
+        if heavy and output.get("converged", True):  # an unconverged band may be asked to go on
+            shutil.rmtree(checkpoint, ignore_errors=True)
+        log.info("done %s (%s): %d force calls, %.1f s", document.name, key, calls, seconds)
+        return output
+
+    def _take_over(self, job_id: str, checkpoint: Path) -> None:
+        """Go on from the checkpoint of another job, if it is still there."""
+        other = checkpoint.parent / self.key_of(self.cluster.document(job_id))
+        with suppress(FileNotFoundError):
+            shutil.copytree(other, checkpoint)
+
+    def _argument(self, value: Any, inputs: dict[str, dict[str, Any] | None]) -> Any:  # noqa: ANN401 - plain JSON
+        if isinstance(value, dict) and len(value) == 1:
+            if JOB in value:
+                return inputs[value[JOB]]
+            if VALUE in value:
+                return json.loads(self.cluster.value(value[VALUE]))
+        return value
+
+
+def _summary(output: object) -> dict[str, Any]:
+    """Return what a list of jobs shows of an output."""
+    if isinstance(output, HopRecord):
+        return {
+            "record_id": output.record_id,
+            "outcome": output.outcome.value,
+            "forward": output.forward,
+            "reverse": output.reverse,
+        }
+    failure = getattr(output, "failure", "")
+    return {"failed": True, "reason": str(failure)} if failure else {}

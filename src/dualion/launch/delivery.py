@@ -1,0 +1,211 @@
+"""Raw outputs on their way into the database: first to disk, then delivered.
+
+An output is written to the spool folder, synchronised, and only then sent. Whatever happens to the
+database or to this process, it is not computed again: the next worker, or ``dualion recover``,
+delivers what is left in the spool.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import uuid
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dualion.errors import StoreError
+from dualion.launch.patience import patiently
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jobflow.core.store import JobStore
+
+    from dualion.launch.cluster import Cluster
+
+APART = ("images",)
+"""Parts of outputs that go to the blob store (GridFS)."""
+
+SPOOL = "spool"
+
+log = logging.getLogger("dualion")
+
+
+def uuid_of(key: str) -> str:
+    """Write a key as jobflow writes the identity of a job."""
+    return str(uuid.UUID(hex=key))
+
+
+class OutputStore:
+    """Raw outputs in a jobflow ``JobStore``, by the key of what was computed.
+
+    Parameters
+    ----------
+    cluster
+        Its database and its profile's working folder are used.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.spool = cluster.profile.work / SPOOL
+
+    @cached_property
+    def job_store(self) -> JobStore:
+        """The store that jobflow's and atomate2's own tools read."""
+        from jobflow.core.store import JobStore
+        from maggma.stores import GridFSStore, MongoStore
+
+        cluster = self.cluster
+        options: dict[str, Any] = {"serverSelectionTimeoutMS": round(1000 * cluster.patience)}
+        name = cluster.database.name
+        store = JobStore(
+            MongoStore(name, "outputs", uri=cluster.address, mongoclient_kwargs=options),
+            additional_stores={
+                "data": GridFSStore(
+                    name, "outputs_blobs", uri=cluster.address, mongoclient_kwargs=options
+                )
+            },
+        )
+        patiently(store.connect, patience=cluster.patience)
+        return store
+
+    def has(self, key: str) -> bool:
+        """Whether an output is there; one that says why it failed does not count."""
+        query = {"uuid": uuid_of(key), "metadata.failed": {"$ne": True}}
+        return (
+            self.cluster.ask(lambda: self.cluster.outputs.find_one(query, {"_id": 1})) is not None
+        )
+
+    def find(self, key: str, *, failed: bool = True) -> dict[str, Any] | None:
+        """Return a raw output whole, as plain data.
+
+        Parameters
+        ----------
+        key
+            Of what was computed.
+        failed
+            Whether one that says why it failed counts.
+
+        Returns
+        -------
+        dict or None
+            With ``output`` and ``metadata``. None also when a part of it has not arrived in the
+            blob store: it was cut off on its way, and is delivered again.
+        """
+        query: dict[str, Any] = {"uuid": uuid_of(key)}
+        if not failed:
+            query["metadata.failed"] = {"$ne": True}
+        head = self.cluster.ask(
+            lambda: self.cluster.outputs.find_one(query, {"_id": 0, "output": 1, "metadata": 1})
+        )
+        if head is None:
+            return None
+        if not _blobs(head["output"]):
+            return head
+        whole = self.cluster.ask(lambda: self.job_store.query_one(query, load=True))
+        if whole is None or _blobs(whole["output"]):
+            log.warning("output %s is not whole: computed or delivered again", key)
+            return None
+        return whole
+
+    def put(
+        self,
+        key: str,
+        *,
+        name: str,
+        output: dict[str, Any],
+        metadata: dict[str, Any],
+    ) -> None:
+        """Keep an output: on disk when this begins to wait, in the database when it returns.
+
+        Raises
+        ------
+        OSError
+            The spool cannot be written.
+        pymongo.errors.ConnectionFailure
+            The database stayed away; the output is in the spool.
+        """
+        document = {
+            "uuid": uuid_of(key),
+            "index": 1,
+            "name": name,
+            "output": output,
+            "completed_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "metadata": {"key": key, **metadata},
+            "hosts": [],
+            "host": socket.gethostname(),
+        }
+        file = self._write(key, document)
+        self._deliver(document)
+        with suppress(OSError):
+            file.unlink(missing_ok=True)
+
+    def _write(self, key: str, document: dict[str, Any]) -> Path:
+        self.spool.mkdir(parents=True, exist_ok=True)
+        file = self.spool / f"{key}.json"
+        partial = self.spool / f".{key}.{socket.gethostname()}.{os.getpid()}"
+        try:
+            with partial.open("w", encoding="utf-8") as stream:
+                json.dump(document, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            partial.replace(file)
+        except OSError:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+            raise
+        return file
+
+    def _deliver(self, document: dict[str, Any]) -> None:
+        save: Any = {"data": list(APART)}
+        self.cluster.ask(lambda: self.job_store.update(dict(document), save=save))
+
+    def waiting(self) -> Iterator[Path]:
+        """Files of the spool, oldest first."""
+        with suppress(FileNotFoundError):
+            files = [file for file in self.spool.iterdir() if file.suffix == ".json"]
+            yield from sorted(files, key=lambda file: file.stat().st_mtime)
+
+    def flush(self) -> tuple[str, ...]:
+        """Deliver what is left in the spool; return the names of the jobs.
+
+        A file that cannot be read is set aside as ``*.damaged`` and told in the log.
+        """
+        delivered = []
+        for file in self.waiting():
+            try:
+                document, key = _spooled(file)
+            except FileNotFoundError:  # another worker delivered it
+                continue
+            except (ValueError, KeyError, TypeError, StoreError) as problem:
+                log.warning("%s cannot be delivered (%s): set aside", file, problem)
+                with suppress(OSError):
+                    file.replace(file.with_suffix(".damaged"))
+                continue
+            if self.find(key, failed=False) is None:
+                self._deliver(document)
+                delivered.append(str(document["name"]))
+            with suppress(OSError):
+                file.unlink(missing_ok=True)
+        return tuple(delivered)
+
+
+def _spooled(file: Path) -> tuple[dict[str, Any], str]:
+    """Read a file of the spool: the document and its key."""
+    document = json.loads(file.read_text(encoding="utf-8"))
+    key = str(document["metadata"]["key"])
+    if document["uuid"] != uuid_of(key):
+        raise StoreError("names another output", where=str(file))
+    return document, key
+
+
+def _blobs(value: object) -> bool:
+    """Whether anything in an output is still only named, not there."""
+    if isinstance(value, dict):
+        return "blob_uuid" in value or any(_blobs(each) for each in value.values())
+    return False

@@ -1,0 +1,228 @@
+"""A rocket: one worker process that computes one job, or one after the other.
+
+It ends before the queue ends it. At the wall time less a margin, and on a signal of the queue, an
+exception is raised in the middle of whatever runs. That is safe: every force call is in the
+checkpoint when the next one starts, and a finished output is on disk before it is sent.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dualion.launch.claims import me
+from dualion.launch.compute import Computer
+from dualion.launch.firetask import running
+from dualion.launch.queue import LAUNCHES, worker_of
+from dualion.launch.submission import expander
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from dualion.launch.cluster import Cluster
+
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+
+log = logging.getLogger("dualion")
+
+
+class StoppedError(BaseException):
+    """The queue wants its node back.
+
+    Not an ``Exception``: code that handles failures of an engine must not take it for one.
+    """
+
+    def __init__(self, why: str, *, again: bool) -> None:
+        self.why = why
+        self.again = again
+        super().__init__(why)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what FireWorks keeps of it."""
+        return {"stopped": self.why, "again": self.again}
+
+
+@dataclass
+class Rocket:
+    """A worker of one profile.
+
+    Parameters
+    ----------
+    cluster
+        The database and the profile.
+    """
+
+    cluster: Cluster
+
+    def single(self, fw_id: int | None, *, engine: str | None = None) -> bool:
+        """Compute one Firework.
+
+        Parameters
+        ----------
+        fw_id
+            Which; None: any that is ready for this worker.
+        engine
+            Package of the engine that is here; None: all of the profile's.
+
+        Returns
+        -------
+        bool
+            Whether there was one.
+        """
+        from fireworks.core import rocket as fireworks_rocket
+
+        profile = self.cluster.profile
+        pad = self.cluster.launchpad
+        fireworks_rocket.PRINT_FW_JSON = False
+        worker = worker_of(profile, engine or next(iter(profile.engines)))
+        worker.category = [engine] if engine else list(profile.engines)
+        # pymatgen and the engine take seconds to import; the clock runs from the job's start.
+        stopped: StoppedError | None = None
+        ran = False
+        self._flush()
+        here: dict[str, Any] = {}
+
+        def run(what: dict[str, Any]) -> None:
+            nonlocal stopped
+            self._note_worker(what)
+            computer = Computer(
+                self.cluster,
+                expand=expander(self.cluster),
+                campaign=str(what["campaign"]),
+                on_record=self._curate,
+            )
+            here["computer"] = computer
+            here["job"] = what["job"]
+            try:
+                with self._until_stopped(str(what["kind"])):
+                    computer.ensure(str(what["job"]))
+            except StoppedError as problem:
+                stopped = problem
+                raise
+
+        with running(run):
+            ran = bool(fireworks_rocket.Rocket(pad, worker, fw_id).run())
+        if stopped is not None:
+            self._after_stop(stopped, here)
+        return ran
+
+    def loop(self, *, engine: str | None = None, wait: float = 0.0) -> int:
+        """Compute one Firework after the other until none is ready.
+
+        Parameters
+        ----------
+        engine
+            Package of the engine that is here; None: all of the profile's.
+        wait
+            Seconds to wait for further ones before giving up.
+
+        Returns
+        -------
+        int
+            How many were run.
+        """
+        folder = self.cluster.profile.work / LAUNCHES / f"worker-{os.getpid()}"
+        folder.mkdir(parents=True, exist_ok=True)
+        os.chdir(folder)
+        count = 0
+        idle_since = time.monotonic()
+        while True:
+            if self.single(None, engine=engine):
+                count += 1
+                idle_since = time.monotonic()
+            elif time.monotonic() - idle_since > wait:
+                return count
+            else:
+                time.sleep(1.0)
+
+    def _flush(self) -> None:
+        from dualion.launch.delivery import OutputStore
+
+        store = OutputStore(self.cluster)
+        if any(True for _ in store.waiting()):
+            for name in store.flush():
+                log.info("delivered from the spool: %s", name)
+
+    def _curate(self, key: str) -> None:
+        from dualion.launch.curation import curate
+
+        curate(self.cluster, [key])
+
+    def _note_worker(self, what: dict[str, Any]) -> None:
+        """Write who runs a job, and the queue's id of it, where ``recover`` looks for it."""
+        worker = me()
+        pad = self.cluster.launchpad
+        running_now = pad.fireworks.find_one(
+            {"spec.dualion.job": what["job"], "state": "RUNNING"}, {"launches": 1}
+        )
+        if running_now and running_now["launches"]:
+            pad.launches.update_one(
+                {"launch_id": running_now["launches"][-1]}, {"$set": {"dualion_worker": worker}}
+            )
+
+    @contextmanager
+    def _until_stopped(self, kind: str) -> Iterator[None]:
+        """Raise :class:`StoppedError` in the block before the wall time, and on a signal."""
+        profile = self.cluster.profile
+        seconds = profile.given(kind).seconds - profile.margin  # type: ignore[arg-type]
+        left = seconds - _age()
+
+        def on_signal(number: int, frame: FrameType | None) -> None:
+            del frame
+            _ignore_signals()  # once: what follows must not be interrupted
+            if number == signal.SIGALRM:
+                why = f"stopped {profile.margin:.0f} s before the wall time"
+                raise StoppedError(why, again=True)
+            raise StoppedError(f"the queue sent {signal.Signals(number).name}", again=False)
+
+        before = {number: signal.signal(number, on_signal) for number in (*SIGNALS, signal.SIGALRM)}
+        try:
+            if profile.scheduler != "none":
+                signal.setitimer(signal.ITIMER_REAL, max(left, 1.0))
+            yield
+        except StoppedError:
+            raise  # signals stay ignored until this process has said how it ended
+        except BaseException:
+            _restore(before)
+            raise
+        else:
+            _restore(before)
+
+    def _after_stop(self, stopped: StoppedError, here: dict[str, Any]) -> None:
+        """Make a job that stopped before its wall time ready again, if it got anywhere."""
+        if not stopped.again or here["computer"].calls == 0:
+            log.warning("%s", stopped.why)
+            return
+        pad = self.cluster.launchpad
+        for firework in pad.fireworks.find(
+            {"spec.dualion.job": here["job"], "state": "FIZZLED"}, {"fw_id": 1}
+        ):
+            pad.rerun_fw(firework["fw_id"])
+            log.info("firework %d goes on in another queue job", firework["fw_id"])
+
+
+def _restore(handlers: dict[signal.Signals, Any]) -> None:
+    signal.setitimer(signal.ITIMER_REAL, 0.0)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def _ignore_signals() -> None:
+    for number in (*SIGNALS, signal.SIGALRM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _age() -> float:
+    """Seconds since this process was started; 0 where the system does not tell."""
+    with suppress(OSError, ValueError, IndexError):
+        fields = Path("/proc/self/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        up = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
+        return up - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return 0.0

@@ -1,0 +1,229 @@
+"""Where the campaigns of a cluster stand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dualion.launch.cluster import Cluster
+
+OPEN = ("READY", "RESERVED", "RUNNING", "FIZZLED", "DEFUSED", "PAUSED")
+"""States in which a job is worth a line; WAITING and COMPLETED ones are counted only."""
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """One Firework."""
+
+    campaign: str
+    fw_id: int
+    name: str
+    kind: str
+    state: str
+    queue_id: str = ""
+    host: str = ""
+    since: str = ""
+    reason: str = ""
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since it came into its state."""
+        if not self.since:
+            return None
+        return (datetime.now(UTC) - datetime.fromisoformat(self.since)).total_seconds()
+
+
+@dataclass(frozen=True)
+class CampaignStatus:
+    """One campaign."""
+
+    name: str
+    campaign_id: str
+    state: str
+    engine: str
+    submitted: str
+    hops: int
+    outcomes: dict[str, int] = field(default_factory=dict)
+    jobs: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def hops_done(self) -> int:
+        """Hops with a record, whatever its outcome."""
+        return sum(self.outcomes.values())
+
+    @property
+    def found(self) -> bool:
+        """Whether its hops are known: the hosts are relaxed."""
+        return self.hops > 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to run."""
+        left = sum(count for state, count in self.jobs.items() if state != "COMPLETED")
+        return self.found and left == 0 and self.hops_done >= self.hops
+
+
+def campaign_states(cluster: Cluster, name: str | None = None) -> tuple[CampaignStatus, ...]:
+    """Count the jobs and hops of campaigns.
+
+    Parameters
+    ----------
+    cluster
+        The database.
+    name
+        Of one campaign; None: all, oldest first.
+
+    Returns
+    -------
+    tuple of CampaignStatus
+        Without reading a single output.
+    """
+    from dualion.launch.submission import find_campaign
+
+    if name is None:
+        found = list(cluster.ask(lambda: list(cluster.campaigns.find().sort("submitted", 1))))
+    else:
+        found = [find_campaign(name, cluster)]
+    return tuple(_campaign_state(each, cluster) for each in found)
+
+
+def _campaign_state(campaign: dict[str, Any], cluster: Cluster) -> CampaignStatus:
+    campaign_id = campaign["_id"]
+    asked = [
+        each["job_id"]
+        for each in cluster.questions.find({"campaign": campaign_id}, {"job_id": 1, "_id": 0})
+    ]
+    outcomes: dict[str, str] = {}
+    for start in range(0, len(asked), 1000):
+        query = {"metadata.job_id": {"$in": asked[start : start + 1000]}}
+        shown = {"metadata.job_id": 1, "metadata.outcome": 1, "_id": 0}
+        for each in cluster.outputs.find(query, shown):
+            outcomes[each["metadata"]["job_id"]] = each["metadata"].get("outcome", "")
+    jobs = cluster.launchpad.fireworks.find(
+        {"spec.dualion.campaign": campaign_id}, {"state": 1, "_id": 0}
+    )
+    return CampaignStatus(
+        name=campaign["name"],
+        campaign_id=campaign_id,
+        state=campaign["state"],
+        engine=campaign["engine"],
+        submitted=campaign["submitted"],
+        hops=len(asked),
+        outcomes=dict(sorted(Counter(outcomes.values()).items())),
+        jobs=dict(sorted(Counter(each["state"] for each in jobs).items())),
+    )
+
+
+def job_states(
+    cluster: Cluster, campaign_id: str | None = None, *, states: tuple[str, ...] = OPEN
+) -> tuple[JobStatus, ...]:
+    """List the jobs in some states, with queue ids, ages and reasons.
+
+    Parameters
+    ----------
+    cluster
+        The database.
+    campaign_id
+        Of one campaign; None: all.
+    states
+        FireWorks' states.
+
+    Returns
+    -------
+    tuple of JobStatus
+        In the order of their ids.
+    """
+    query: dict[str, Any] = {"state": {"$in": list(states)}, "spec.dualion": {"$exists": True}}
+    if campaign_id is not None:
+        query = {"spec.dualion.campaign": campaign_id, "state": {"$in": list(states)}}
+    shown = {
+        "_id": 0,
+        "fw_id": 1,
+        "name": 1,
+        "state": 1,
+        "spec.dualion": 1,
+        "launches": 1,
+        "updated_on": 1,
+    }
+    pad = cluster.launchpad
+    fireworks = cluster.ask(lambda: list(pad.fireworks.find(query, shown)))
+    last = [each["launches"][-1] for each in fireworks if each.get("launches")]
+    launches: dict[int, dict[str, Any]] = {}
+    for start in range(0, len(last), 500):
+        part = last[start : start + 500]
+        found = cluster.ask(
+            lambda part=part: list(pad.launches.find({"launch_id": {"$in": part}}, {"_id": 0}))  # type: ignore[misc]
+        )
+        launches |= {each["launch_id"]: each for each in found}
+    names = {
+        each["_id"]: each["name"]
+        for each in cluster.ask(lambda: list(cluster.campaigns.find({}, {"name": 1})))
+    }
+    return tuple(
+        _job_status(each, launches, names)
+        for each in sorted(fireworks, key=lambda each: each["fw_id"])
+    )
+
+
+def _job_status(
+    firework: dict[str, Any], launches: dict[int, dict[str, Any]], names: dict[str, str]
+) -> JobStatus:
+    launch = launches.get(firework["launches"][-1], {}) if firework.get("launches") else {}
+    history = launch.get("state_history") or [{}]
+    since = history[-1].get("updated_on") or firework.get("updated_on") or ""
+    created = next(
+        (
+            each["created_on"]
+            for each in reversed(history)
+            if each.get("state") == firework["state"]
+        ),
+        since,
+    )
+    state = firework["state"]
+    return JobStatus(
+        campaign=names.get(firework["spec"]["dualion"]["campaign"], "?"),
+        fw_id=firework["fw_id"],
+        name=firework["name"],
+        kind=firework["spec"]["dualion"]["kind"],
+        state=state,
+        queue_id=queue_id_of(launch) if state in {"RESERVED", "RUNNING", "FIZZLED"} else "",
+        host=str(launch.get("host") or "") if state == "RUNNING" else "",
+        since=_iso(created),
+        reason=reason_of(launch) if state == "FIZZLED" else "",
+    )
+
+
+def queue_id_of(launch: dict[str, Any]) -> str:
+    """Queue id of a launch: as reserved, or as the worker itself found it."""
+    for each in reversed(launch.get("state_history") or []):
+        if each.get("reservation_id"):
+            return str(each["reservation_id"])
+    return str((launch.get("dualion_worker") or {}).get("queue_id") or "")
+
+
+def reason_of(launch: dict[str, Any]) -> str:
+    """Why a launch failed, in one line."""
+    action = launch.get("action") or {}
+    stored = action.get("stored_data") or {}
+    exception = stored.get("_exception") or {}
+    details = exception.get("_details")
+    if isinstance(details, dict) and "stopped" in details:
+        return str(details["stopped"])
+    lines = [line for line in str(exception.get("_stacktrace", "")).splitlines() if line.strip()]
+    if not lines:
+        return ""
+    kind, _, text = lines[-1].partition(": ")
+    return text if kind.startswith("dualion.") else lines[-1].strip()
+
+
+def _iso(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=value.tzinfo or UTC).isoformat(timespec="seconds")
+    text = str(value or "")
+    if not text:
+        return ""
+    parsed = datetime.fromisoformat(text)
+    return parsed.replace(tzinfo=parsed.tzinfo or UTC).isoformat(timespec="seconds")
