@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
+import uuid
+
+import pymongo
 import pytest
 
+from dualion.store.mongo import MongoBarrierStore
 from dualion.store.sqlite import SQLiteBarrierStore
+from standin.server import running_mongod
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(scope="session")
+def mongod():
+    """Return a database server, one for each process of tests."""
+    with running_mongod() as server:
+        yield server
+
+
+@pytest.fixture
+def address(mongod):
+    """Address of a database that is not there yet, and is gone after the test."""
+    name = f"dualion_{uuid.uuid4().hex}"
+    yield mongod.address(name)
+    with pymongo.MongoClient(mongod.address()) as client:
+        client.drop_database(name)
+
+
+@pytest.fixture(params=["sqlite", "mongo"])
 def open_again(request, tmp_path):
     """Open the same fresh store, as often as wanted; each handle is closed at the end."""
     handles = []
+    place = request.getfixturevalue("address") if request.param == "mongo" else None
 
     def opened(*, read_only=False):
-        if request.param == "sqlite":
+        if place is not None:
+            handles.append(MongoBarrierStore(place, read_only=read_only))
+        else:
             handles.append(SQLiteBarrierStore(tmp_path / "barriers.sqlite", read_only=read_only))
         return handles[-1]
 

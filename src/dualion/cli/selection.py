@@ -134,7 +134,7 @@ def reading(given: Path | None) -> Iterator[BarrierStore]:
     StoreError
         If there is none, or it cannot be read.
     """
-    from dualion.store.sqlite import open_store
+    from dualion.store.opening import open_store
 
     with open_store(store_path(given), read_only=True) as store:
         yield store

@@ -18,7 +18,7 @@ from dualion.errors import InputError, RunError, StoreError
 from dualion.launch.local import LocalRunner
 from dualion.launch.state import RunState
 from dualion.store.ledger import Ledger
-from dualion.store.sqlite import open_store
+from dualion.store.opening import open_store
 from dualion.structures.library import find_library, resolve_framework
 from dualion.workflows.campaign import Campaign, load_campaign
 from dualion.workflows.pair import pair_flow, plan_of
