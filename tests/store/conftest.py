@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-import uuid
-
-import pymongo
 import pytest
 
 from dualion.store.mongo import MongoBarrierStore
 from dualion.store.sqlite import SQLiteBarrierStore
-from standin.server import running_mongod
-
-
-@pytest.fixture(scope="session")
-def mongod():
-    """Return a database server, one for each process of tests."""
-    with running_mongod() as server:
-        yield server
-
-
-@pytest.fixture
-def address(mongod):
-    """Address of a database that is not there yet, and is gone after the test."""
-    name = f"dualion_{uuid.uuid4().hex}"
-    yield mongod.address(name)
-    with pymongo.MongoClient(mongod.address()) as client:
-        client.drop_database(name)
 
 
 @pytest.fixture(params=["sqlite", "mongo"])
 def open_again(request, tmp_path):
     """Open the same fresh store, as often as wanted; each handle is closed at the end."""
     handles = []
-    place = request.getfixturevalue("address") if request.param == "mongo" else None
+    place = request.getfixturevalue("mongo_address") if request.param == "mongo" else None
 
     def opened(*, read_only=False):
         if place is not None:

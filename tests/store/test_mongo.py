@@ -29,14 +29,14 @@ SECRET = "hunter2-geheim"  # noqa: S105 - of nothing
 
 
 @pytest.fixture
-def mongo(address):
-    with MongoBarrierStore(address) as store:
+def mongo(mongo_address):
+    with MongoBarrierStore(mongo_address) as store:
         yield store
 
 
 @pytest.fixture
-def raw(address):
-    with pymongo.MongoClient(address) as client:
+def raw(mongo_address):
+    with pymongo.MongoClient(mongo_address) as client:
         yield client.get_default_database()
 
 
@@ -93,18 +93,18 @@ def test_a_full_disk_of_the_server_is_told(error):
     assert "no space left on the database server" in str(explain(error, "mongodb://h/db"))
 
 
-def test_reading_makes_nothing_in_a_database_without_a_store(address, raw):
-    assert "there is no barrier store" in refused(address, read_only=True)
+def test_reading_makes_nothing_in_a_database_without_a_store(mongo_address, raw):
+    assert "there is no barrier store" in refused(mongo_address, read_only=True)
     assert raw.list_collection_names() == []
 
 
-def test_a_store_of_a_newer_dualion_is_refused(address, mongo, raw):
+def test_a_store_of_a_newer_dualion_is_refused(mongo_address, mongo, raw):
     assert mongo.count() == 0
     raw.barrier_meta.update_one({"_id": "schema"}, {"$set": {"version": 99}})
     with pytest.raises(StoreVersionError, match=r"99.*upgrade dualion"):
-        MongoBarrierStore(address)
+        MongoBarrierStore(mongo_address)
     raw.barrier_meta.update_one({"_id": "schema"}, {"$set": {"version": "x"}})
-    assert "not a barrier store" in refused(address)
+    assert "not a barrier store" in refused(mongo_address)
 
 
 def test_an_open_database_is_used_and_left_open(raw, make_record):
@@ -172,7 +172,7 @@ class Killed(BaseException):
 @pytest.mark.parametrize("step", ["_put_parts", "_take_numbers", "_keep_revision", "_show"])
 @pytest.mark.parametrize("after", [False, True])
 def test_superseding_that_is_cut_off_loses_nothing(
-    mongo, address, make_record, monkeypatch, step, after
+    mongo, mongo_address, make_record, monkeypatch, step, after
 ):
     failed = make_record(record_id="one", outcome=Outcome.UNCONVERGED)
     better = make_record(record_id="one", forward=0.5)
@@ -189,7 +189,7 @@ def test_superseding_that_is_cut_off_loses_nothing(
         with pytest.raises(Killed):
             mongo.add(better)
     shown = step == "_show" and after
-    with MongoBarrierStore(address) as again:
+    with MongoBarrierStore(mongo_address) as again:
         assert again.get("one") == (better if shown else failed)
         assert again.revisions("one") == ((failed,) if shown else ())
         assert again.add(better) is not shown
@@ -235,9 +235,9 @@ def test_a_block_keeps_the_order_and_the_history_of_what_was_added(mongo, make_r
     assert len(mongo.revisions("z")) == 1
 
 
-def test_what_another_writer_added_during_a_block_stands(mongo, address, make_record):
+def test_what_another_writer_added_during_a_block_stands(mongo, mongo_address, make_record):
     mine, other = make_record(record_id="one", forward=0.3), make_record(record_id="one")
-    with MongoBarrierStore(address) as rival, mongo.transaction():
+    with MongoBarrierStore(mongo_address) as rival, mongo.transaction():
         assert mongo.add(mine)
         assert mongo.add(make_record(record_id="two"))
         assert rival.add(other)
@@ -246,9 +246,9 @@ def test_what_another_writer_added_during_a_block_stands(mongo, address, make_re
     assert set(mongo.ids()) == {"one", "two"}
 
 
-def test_the_loser_of_a_race_leaves_no_parts(mongo, raw, address, make_record, monkeypatch):
+def test_the_loser_of_a_race_leaves_no_parts(mongo, raw, mongo_address, make_record, monkeypatch):
     put = documents._put_parts
-    rival = MongoBarrierStore(address)
+    rival = MongoBarrierStore(mongo_address)
 
     def late(database, several):
         monkeypatch.setattr(documents, "_put_parts", put)
@@ -263,15 +263,17 @@ def test_the_loser_of_a_race_leaves_no_parts(mongo, raw, address, make_record, m
 
 
 def test_a_write_waits_for_a_server_that_comes_back(tmp_path, make_record):
-    with running_mongod(tmp_path / "data") as server:
-        with MongoBarrierStore(server.address("db")) as store:
-            assert store.add(make_record(record_id="before"))
-            server.kill()
-            back = threading.Timer(1.0, server.start)
-            back.start()
-            assert store.add(make_record(record_id="after"))
-            back.join()
-            assert store.ids() == ("before", "after")
+    with (
+        running_mongod(tmp_path / "data") as server,
+        MongoBarrierStore(server.address("db")) as store,
+    ):
+        assert store.add(make_record(record_id="before"))
+        server.kill()
+        back = threading.Timer(1.0, server.start)
+        back.start()
+        assert store.add(make_record(record_id="after"))
+        back.join()
+        assert store.ids() == ("before", "after")
 
 
 def test_an_answer_that_was_lost_on_its_way_is_found_out(mongo, make_record, monkeypatch):
@@ -308,7 +310,7 @@ with MongoBarrierStore(address) as store:
 
 
 @pytest.fixture
-def start(tmp_path, address, make_record):
+def start(tmp_path, mongo_address, make_record):
     """Start a writing process; gives it and the file of what it was promised."""
     (tmp_path / "good.json").write_text(make_record(atoms=30).model_dump_json())
     failed = make_record(atoms=30, outcome=Outcome.UNCONVERGED)
@@ -316,7 +318,7 @@ def start(tmp_path, address, make_record):
     running = []
 
     def started(name, count):
-        command = [sys.executable, "-c", WRITER, str(tmp_path), address, name, str(count)]
+        command = [sys.executable, "-c", WRITER, str(tmp_path), mongo_address, name, str(count)]
         running.append(subprocess.Popen(command))
         return running[-1], tmp_path / f"{name}.ack"
 
@@ -331,7 +333,7 @@ def promised(file):
     return file.read_text().split("\n")[:-1] if file.exists() else []
 
 
-def test_four_writers_that_also_make_the_store_lose_and_double_nothing(start, address):
+def test_four_writers_that_also_make_the_store_lose_and_double_nothing(start, mongo_address):
     writers = [start(name, 10) for name in "abcd"]
 
     assert [process.wait(timeout=120) for process, _ in writers] == [0, 0, 0, 0]
@@ -341,7 +343,7 @@ def test_four_writers_that_also_make_the_store_lose_and_double_nothing(start, ad
     # another) that its better result took the place.
     assert all(count == 1 for count in counts.values())
     assert {line.split()[1] for line in counts if line.startswith("converged ")} == keys
-    with MongoBarrierStore(address, read_only=True) as store:
+    with MongoBarrierStore(mongo_address, read_only=True) as store:
         assert set(store.ids()) == keys
         assert store.count(BarrierFilter(outcomes=(Outcome.CONVERGED,))) == len(keys)
         for key in keys:
@@ -349,7 +351,7 @@ def test_four_writers_that_also_make_the_store_lose_and_double_nothing(start, ad
             assert kept == [Outcome.UNCONVERGED] * counts[f"unconverged {key}"]
 
 
-def test_killed_writers_lose_no_acknowledged_write(start, address):
+def test_killed_writers_lose_no_acknowledged_write(start, mongo_address):
     chance = random.Random(21)  # noqa: S311 - moments of the kills, not a secret
     kept = set()
     for kill in range(6):
@@ -363,7 +365,7 @@ def test_killed_writers_lose_no_acknowledged_write(start, address):
         process.wait()
         assert promised(file)
         kept |= set(promised(file))
-    with MongoBarrierStore(address) as store:
+    with MongoBarrierStore(mongo_address) as store:
         there = set(store.ids())
         assert {line.split()[1] for line in kept} <= there
         # Reads every body and all images: none is missing.
