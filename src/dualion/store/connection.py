@@ -114,8 +114,8 @@ class Connection:
         A ``mongodb://`` address with the name of a database, or an open database, which is not
         closed here.
     patience
-        Seconds that :meth:`ask` waits for a server that went away. The first contact is given
-        up after :data:`SHORT` in any case.
+        Seconds that :meth:`ask` waits for a server that went away; None: as long as the client of
+        an open database does. The first contact by an address is given up after :data:`SHORT`.
 
     Raises
     ------
@@ -123,7 +123,13 @@ class Connection:
         If the address is none, the server does not answer or does not let us in.
     """
 
-    def __init__(self, database: Database[Document] | str, *, patience: float) -> None:
+    def __init__(
+        self, database: Database[Document] | str, *, patience: float | None = None
+    ) -> None:
+        if patience is None:
+            patience = SHORT
+            if not isinstance(database, str):
+                patience = float(database.client.options.server_selection_timeout)
         self.patience = patience
         self._process = os.getpid()
         self._client: MongoClient[Document] | None = None

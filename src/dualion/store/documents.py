@@ -9,6 +9,7 @@ counts is that of the small document.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -186,7 +187,8 @@ def _keep_revision(database: Database[Document], record_id: str, old: Document) 
         "images": old["images"],
         "superseded": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    database["barrier_revisions"].replace_one({"_id": old["body"]}, revision, upsert=True)
+    with suppress(DuplicateKeyError):  # another writer keeps the same
+        database["barrier_revisions"].replace_one({"_id": old["body"]}, revision, upsert=True)
 
 
 def write_all(database: Database[Document], several: Sequence[Packed]) -> None:

@@ -66,7 +66,7 @@ class MongoBarrierStore(BarrierStore):
         Open an existing store without ever writing to it.
     patience
         Seconds to wait for a server that goes away after it was opened; None: 10 for reading,
-        600 for writing.
+        600 for writing, and as long as its client waits for an open database.
 
     Raises
     ------
@@ -89,7 +89,7 @@ class MongoBarrierStore(BarrierStore):
         self.read_only = read_only
         self._lock = threading.RLock()
         self._levels: list[list[Packed]] = []
-        if patience is None:
+        if patience is None and isinstance(database, str):
             patience = SHORT if read_only else LONG
         self._connection = Connection(database, patience=patience)
         try:
