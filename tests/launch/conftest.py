@@ -143,6 +143,11 @@ def make_bench(folder: Path, *, pause: float = 0.0) -> Bench:
     )
 
 
+@pytest.fixture(scope="session")
+def new_bench():
+    return make_bench
+
+
 @pytest.fixture
 def bench(tmp_path):
     return make_bench(tmp_path / "bench")

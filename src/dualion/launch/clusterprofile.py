@@ -23,10 +23,10 @@ SchedulerName = Literal["slurm", "pbs", "sge", "lsf", "none"]
 JobKind = Literal["relax", "band", "dft", "analysis"]
 
 _WALLTIME = re.compile(r"(?:(\d+)-)?(\d{1,3}):([0-5]\d)(?::([0-5]\d))?")
-_PLAIN = re.compile(r"[\w.,:/@%+=-]*")
+_PLAIN = r"^[\w.,:/@%+=-]*$"
 """What may stand in a line of a queue script: nothing that a shell or a new line could use."""
 
-_Plain = Annotated[str, Field(pattern=_PLAIN.pattern)]
+_Plain = Annotated[str, Field(pattern=_PLAIN)]
 
 
 class _Part(BaseModel):
@@ -188,5 +188,23 @@ def load_profile(file: Path) -> ClusterProfile:
     try:
         return ClusterProfile.model_validate(data)
     except ValidationError as problem:
-        field, what, remedy = explain(problem, ClusterProfile)
+        field, what, remedy = _explained(problem)
         raise InputError(what, where=f"{file}: {field}", remedy=remedy) from problem
+
+
+def _explained(problem: ValidationError) -> tuple[str, str, str]:
+    """Explain what is wrong; a value that may be a password is not shown."""
+    first = problem.errors()[0]
+    places = first["loc"]
+    if not places:  # of the whole: the values would be all of the profile
+        return "resources", first["msg"].removeprefix("Value error, "), "raise the wall time"
+    if places[0] == "database":
+        return "database", first["msg"].removeprefix("Value error, "), ""
+    if places[0] in {"resources", "engines"} and len(places) == 3:  # a mapping of parts
+        part: type[BaseModel] = Resources if places[0] == "resources" else Environment
+        try:
+            part.model_validate({places[2]: first.get("input")})
+        except ValidationError as inner:
+            field, what, remedy = explain(inner, part)
+            return f"{places[0]}.{places[1]}.{field}", what, remedy
+    return explain(problem, ClusterProfile)
