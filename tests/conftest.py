@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -126,3 +127,23 @@ def _make(  # a test sets what it is about; the rest is a plain argyrodite hop
 def make_record() -> RecordFactory:
     """Return a maker of complete hop records; every field may be given by name."""
     return _make
+
+
+@pytest.fixture(scope="session")
+def mongod() -> Iterator[Any]:
+    """Run a database server, one for each process of tests."""
+    from standin.server import running_mongod
+
+    with running_mongod() as server:
+        yield server
+
+
+@pytest.fixture
+def mongo_address(mongod: Any) -> Iterator[str]:
+    """Address of a database that is not there yet, and is gone after the test."""
+    import pymongo
+
+    name = f"dualion_{uuid.uuid4().hex}"
+    yield mongod.address(name)
+    with pymongo.MongoClient(mongod.address()) as client:
+        client.drop_database(name)

@@ -11,7 +11,8 @@
      │    ├── EngineNotInstalledError                                   exit 2
      │    └── ModelFileError     weights missing or not the known ones  exit 2
      ├── StoreError              a results store cannot be used         exit 2
-     │    └── StoreVersionError  made by a newer dualion
+     │    ├── StoreVersionError  made by a newer dualion
+     │    └── RecordError        one record cannot be kept or read, the store can
      └── RunError                a run cannot start or go on            exit 4
 
 Every message says what is wrong, where, the value seen, and what to do.
@@ -94,6 +95,10 @@ class StoreError(DualionError):
 
 class StoreVersionError(StoreError):
     """A results store was made by a newer dualion."""
+
+
+class RecordError(StoreError):
+    """One record cannot be kept, or what was kept cannot be read; the others can."""
 
 
 class RunError(DualionError):

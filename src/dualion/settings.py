@@ -7,14 +7,18 @@ runs and stores lie; it never enters a result.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ALGORITHM = "3"
 """Version of dualion's own algorithms; raised when the same input may give another barrier."""
+
+
+_ADDRESS = re.compile(r"\s*(?:@|mongodb(?:\+srv)?:)", re.IGNORECASE)
 
 
 class PhysicsSettings(BaseModel):
@@ -116,7 +120,12 @@ class Places(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="DUALION_", extra="ignore")
 
     runs: Path = Field(Path("runs"), description="Folder of run folders, job ledger, checkpoints.")
-    store: Path | None = Field(None, description="Barrier store; None: barriers.sqlite in runs.")
+    store: Path | str | None = Field(
+        None,
+        repr=False,  # an address may hold a password
+        description="Barrier store: a path, a mongodb:// address or @FILE; None: barriers.sqlite "
+        "in runs.",
+    )
     library: Path | None = Field(
         None, description="Framework library folder; None: ./structures, else the one shipped."
     )
@@ -127,3 +136,10 @@ class Places(BaseSettings):
         description="Keep each worker on one CPU, if there are as many as workers. Not where "
         "several runs share a machine: all would take the same CPUs.",
     )
+
+    @field_validator("store", mode="before")
+    @classmethod
+    def _keep_addresses(cls, value: object) -> object:
+        # A path makes one slash of two; an address is kept as it is.
+        is_path = isinstance(value, str) and not _ADDRESS.match(value)
+        return Path(value) if is_path and isinstance(value, str) else value

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from dualion.cli.app import app
 from dualion.records import BarrierError, Check, HopRecord, Outcome
-from dualion.store.sqlite import open_store
+from dualion.store.opening import open_store
 
 CIF = """data_test
 _cell_length_a {a}

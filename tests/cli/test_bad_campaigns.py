@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from dualion.store.sqlite import open_store
+from dualion.store.opening import open_store
 
 GOOD = {
     "name": "try",

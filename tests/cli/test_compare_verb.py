@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from dualion.store.sqlite import open_store
+from dualion.store.opening import open_store
 
 WORDS = ("compare", "--framework", "li6ps5cl", "--pair", "Li,Cu")
 

@@ -8,7 +8,7 @@ import pytest
 from ase.io import read
 
 from dualion.cli.selection import FIELDS
-from dualion.store.sqlite import open_store
+from dualion.store.opening import open_store
 
 
 def test_csv_holds_one_row_for_each_record(dualion, store, tmp_path):

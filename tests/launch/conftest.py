@@ -134,7 +134,10 @@ def make_bench(folder: Path, *, pause: float = 0.0) -> Bench:
         clean
         | {
             "DUALION_ENGINES": str(folder / "engines.yaml"),
-            "PYTHONPATH": str(folder),
+            # After what the tests themselves are run with: the same dualion.
+            "PYTHONPATH": os.pathsep.join(
+                filter(None, [str(folder), os.environ.get("PYTHONPATH")])
+            ),
             "COUNTING_LOG": str(folder / "calls.txt"),
         },
     )

@@ -11,7 +11,7 @@ import numpy as np
 
 from dualion.engines.checkpoint import LOG_NAME
 from dualion.store.base import BarrierFilter
-from dualion.store.sqlite import open_store
+from dualion.store.opening import open_store
 
 KILLS = 10
 WORKERS = 2

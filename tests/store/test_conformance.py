@@ -15,6 +15,7 @@ from hypothesis.extra.numpy import arrays
 from dualion.errors import StoreError
 from dualion.records import Arrangement, Finding, Images, Outcome
 from dualion.store.base import BarrierFilter, Order
+from dualion.store.sqlite import SQLiteBarrierStore
 
 
 def bits(values):
@@ -352,7 +353,7 @@ def test_a_backup_holds_everything_and_is_not_overwritten(store, filled, tmp_pat
     store.backup(copy)
     store.add(filled[0].model_copy(update={"record_id": "later"}))
 
-    with type(store)(copy, read_only=True) as again:
+    with SQLiteBarrierStore(copy, read_only=True) as again:
         assert list(again.query(images=True)) == filled
     with pytest.raises(StoreError, match="exists already"):
         store.backup(copy)

@@ -15,8 +15,9 @@ import pytest
 from dualion.errors import StoreError, StoreVersionError
 from dualion.store.ledger import Ledger
 from dualion.store.mounts import file_system
+from dualion.store.opening import open_store
 from dualion.store.packing import MAX_BYTES
-from dualion.store.sqlite import SQLiteBarrierStore, open_store
+from dualion.store.sqlite import SQLiteBarrierStore
 
 KINDS = pytest.mark.parametrize("opener", [SQLiteBarrierStore, Ledger])
 
@@ -203,7 +204,7 @@ AS_NOBODY = """
 import os, sys
 from pathlib import Path
 from dualion.errors import StoreError
-from dualion.store.sqlite import open_store
+from dualion.store.opening import open_store
 if os.geteuid() == 0:
     os.setgid(65534); os.setuid(65534)
 try:

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 import dualion
-from dualion.cli import cluster, frameworks
+from dualion.cli import cluster, frameworks, store
 from dualion.cli.compare import compare
 from dualion.cli.engines import engines
 from dualion.cli.export import export
@@ -152,6 +152,7 @@ app.add_typer(rocket_app, name="rocket", hidden=True)
 app.command()(query)
 app.command()(compare)
 app.command()(export)
+app.add_typer(store.app, name="store")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

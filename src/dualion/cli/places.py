@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from dualion.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,12 +40,37 @@ def places() -> Places:
         ) from error
 
 
-def store_path(given: Path | None) -> Path:
-    """Path of the barrier store: what was given, else ``DUALION_STORE``, else in the runs."""
+def store_address(given: str | None, *, runs: Path | None = None) -> Path | str:
+    """Address of the barrier store: what was given, else ``DUALION_STORE``, else in the runs.
+
+    Parameters
+    ----------
+    given
+        What stood on the command line: a path, a ``mongodb://`` address or ``@FILE``. With a
+        password in it, a warning is written to stderr.
+    runs
+        Folder of runs; None: that of the environment.
+
+    Returns
+    -------
+    Path or str
+        For :func:`~dualion.store.opening.open_store`; may hold a password.
+    """
     if given is not None:
+        from dualion.store.address import has_password
+
+        if has_password(given):
+            typer.echo(
+                "warning: a password on the command line can be read by all users of this machine "
+                "(ps) and stays in the shell's history: put the address into a file with mode 0600 "
+                "and give @FILE, or set DUALION_STORE",
+                err=True,
+            )
         return given
     here = places()
-    return here.store if here.store is not None else here.runs / STORE_NAME
+    if here.store is not None:
+        return here.store
+    return (runs if runs is not None else here.runs) / STORE_NAME
 
 
 def check_places() -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dualion.cli.listing import print_json
-from dualion.cli.places import places, store_path
+from dualion.cli.places import places, store_address
+from dualion.errors import InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,8 +28,17 @@ def run(
     ] = None,
     runs: Annotated[Path | None, typer.Option(help="Folder for runs (default: runs).")] = None,
     store: Annotated[
+        str | None,
+        typer.Option(
+            help="Barrier store: a file, mongodb://HOST/NAME, or @FILE that holds the address "
+            "(default: barriers.sqlite in the runs folder)."
+        ),
+    ] = None,
+    spool: Annotated[
         Path | None,
-        typer.Option(help="Barrier store (default: barriers.sqlite in the runs folder)."),
+        typer.Option(
+            help="Keep records as files in this folder instead, for 'dualion store ingest'."
+        ),
     ] = None,
     library: Annotated[Path | None, typer.Option(help="Framework library folder.")] = None,
     dry_run: Annotated[
@@ -45,20 +55,25 @@ def run(
 
     from dualion.launch.progress import Display
     from dualion.launch.run import prepare, run_campaign
+    from dualion.store.spool import Spool
 
     messages = Console(stderr=True, highlight=False)
+    if store is not None and spool is not None:
+        raise InputError(
+            "records go to one place", where="options", remedy="give --store or --spool, not both"
+        )
     prepared = prepare(campaign, library=library)
     if not quiet:
         _say_plan(prepared, messages)
     if dry_run:
         return
     folder = runs if runs is not None else places().runs
-    given = store if store is not None else places().store
+    keep = Spool(spool) if spool is not None else store_address(store, runs=folder)
     with Display(messages, quiet=quiet) as display:
         done = run_campaign(
             prepared,
             runs=folder,
-            store=given if given is not None else folder / store_path(None).name,
+            store=keep,
             workers=workers if workers is not None else places().workers,
             pin=places().pin,
             observer=display,
@@ -115,5 +130,5 @@ def _report(done: Run, messages: Console, *, as_json: bool, quiet: bool) -> None
         f" {duration(done.seconds)}",
         markup=False,
     )
-    for file in (*files, done.store):
-        messages.print(str(file), markup=False, soft_wrap=True)
+    for place in (*files, done.store):
+        messages.print(str(place), markup=False, soft_wrap=True)

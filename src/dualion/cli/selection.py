@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from dualion.cli.places import store_path
+from dualion.cli.places import store_address
 from dualion.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,8 +20,12 @@ if TYPE_CHECKING:
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
 StoreOption = Annotated[
-    Path | None,
-    typer.Option("--store", help="Barrier store; else DUALION_STORE, else runs/barriers.sqlite."),
+    str | None,
+    typer.Option(
+        "--store",
+        help="Barrier store: a file, mongodb://HOST/NAME, or @FILE that holds the address; else "
+        "DUALION_STORE, else runs/barriers.sqlite.",
+    ),
 ]
 FrameworkOption = Annotated[str | None, typer.Option("--framework", help="Of this framework.")]
 CationOption = Annotated[
@@ -126,7 +129,7 @@ def select(
 
 
 @contextmanager
-def reading(given: Path | None) -> Iterator[BarrierStore]:
+def reading(given: str | None) -> Iterator[BarrierStore]:
     """Open the store for reading.
 
     Raises
@@ -134,9 +137,9 @@ def reading(given: Path | None) -> Iterator[BarrierStore]:
     StoreError
         If there is none, or it cannot be read.
     """
-    from dualion.store.sqlite import open_store
+    from dualion.store.opening import open_store
 
-    with open_store(store_path(given), read_only=True) as store:
+    with open_store(store_address(given), read_only=True) as store:
         yield store
 
 

@@ -17,8 +17,10 @@ from dualion.engines.registry import get_engine
 from dualion.errors import InputError, RunError, StoreError
 from dualion.launch.local import LocalRunner
 from dualion.launch.state import RunState
+from dualion.store.base import BarrierStore
 from dualion.store.ledger import Ledger
-from dualion.store.sqlite import open_store
+from dualion.store.opening import open_store
+from dualion.store.spool import Spool
 from dualion.structures.library import find_library, resolve_framework
 from dualion.workflows.campaign import Campaign, load_campaign
 from dualion.workflows.pair import pair_flow, plan_of
@@ -26,7 +28,7 @@ from dualion.workflows.pair import pair_flow, plan_of
 if TYPE_CHECKING:
     from dualion.engines.base import Engine
     from dualion.launch.state import Observer
-    from dualion.records import Framework
+    from dualion.records import Framework, HopRecord
     from dualion.workflows.pair import Plan
 
 LEDGER_NAME = "jobs.sqlite"
@@ -55,7 +57,8 @@ class Run:
     prepared: Prepared
     state: RunState
     folder: Path
-    store: Path
+    store: str
+    """Where the records are, for a person."""
     seconds: float
 
 
@@ -118,7 +121,7 @@ def run_campaign(
     prepared: Prepared,
     *,
     runs: Path,
-    store: Path,
+    store: Path | str | Spool,
     workers: int | None = None,
     pin: bool = False,
     observer: Observer | None = None,
@@ -132,7 +135,8 @@ def run_campaign(
     runs
         Folder of run folders, ledger and checkpoints; made if it is not there.
     store
-        Barrier store; made if it is not there.
+        Barrier store, made if it is not there, as :func:`~dualion.store.opening.open_store` takes
+        it; or a spool, which takes the records as files.
     workers
         Worker processes; None: one per core this process may use.
     pin
@@ -155,7 +159,7 @@ def run_campaign(
     campaign = prepared.campaign
     began = time.monotonic()
     _require_room(runs)
-    with open_store(store) as barriers:
+    with _open(store) as barriers:
         folder = _make_folder(runs / campaign.name)
         with (
             _locked(folder),
@@ -170,7 +174,7 @@ def run_campaign(
                 logfile=folder / "run.log",
                 workers=workers or len(os.sched_getaffinity(0)),
                 pin=pin,
-                on_record=lambda record: _keep(barriers.add(record), record.record_id),
+                on_record=lambda record: _keep(barriers, record),
                 observer=observer,
             )
             state = runner.run(pair_flow(campaign, prepared.framework, prepared.engine))
@@ -180,13 +184,26 @@ def run_campaign(
                 len(state.failed),
                 state.force_calls,
             )
-            stored = [barriers.get(record.record_id) for record in state.records]
-            state.records = [record for record in stored if record is not None]
-    return Run(prepared, state, folder, store, time.monotonic() - began)
+            if isinstance(barriers, BarrierStore):
+                stored = [barriers.get(record.record_id) for record in state.records]
+                state.records = [record for record in stored if record is not None]
+            where = barriers.where
+    return Run(prepared, state, folder, where, time.monotonic() - began)
 
 
-def _keep(added: bool, record_id: str) -> None:  # noqa: FBT001 - a store's answer
-    log.info("record %s %s", record_id, "added" if added else "was there")
+@contextlib.contextmanager
+def _open(store: Path | str | Spool) -> Iterator[BarrierStore | Spool]:
+    if isinstance(store, Spool):
+        store.prepare()
+        yield store
+    else:
+        with open_store(store) as barriers:
+            yield barriers
+
+
+def _keep(barriers: BarrierStore | Spool, record: HopRecord) -> None:
+    added = barriers.put(record) if isinstance(barriers, Spool) else barriers.add(record)
+    log.info("record %s %s", record.record_id, "added" if added else "was there")
 
 
 def _require_room(runs: Path) -> None:

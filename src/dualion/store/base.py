@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import Field
 
@@ -16,6 +16,11 @@ from dualion.records import HopRecord, Images, Mechanism, Outcome, Record
 
 SUPERSEDABLE = frozenset({Outcome.ENGINE_FAILED, Outcome.UNCONVERGED})
 """A record with one of these outcomes gives way to a later one with another outcome."""
+
+
+def gives_way(stored: str, new: str) -> bool:
+    """Whether a stored record with one outcome is superseded by a new one with another."""
+    return stored in SUPERSEDABLE and stored != new
 
 
 class Order(StrEnum):
@@ -63,6 +68,16 @@ class BarrierStore(ABC):
     stored once. All methods raise :class:`~dualion.errors.StoreError` when the store cannot
     be read or written.
     """
+
+    backend: ClassVar[str]
+    """What the store is made of, e.g. ``"SQLite"``."""
+    schema_version: ClassVar[int]
+    """Of the stores that this dualion makes; one with a higher version is refused."""
+
+    @property
+    @abstractmethod
+    def where(self) -> str:
+        """Path or address, for messages: without user, password and options."""
 
     @abstractmethod
     def add(self, record: HopRecord) -> bool:
@@ -117,12 +132,14 @@ class BarrierStore(ABC):
     def transaction(self) -> AbstractContextManager[None]:
         """Make all writes inside the block one: all of them are kept or none.
 
-        May be nested; an inner block that raises undoes its own writes only.
+        May be nested; an inner block that raises undoes its own writes only. :meth:`add` knows of
+        the block's own writes; whether the reading methods do is up to the store. How far "all or
+        none" goes when the process is killed while the block ends is said by each store.
         """
 
     @abstractmethod
     def backup(self, path: Path) -> None:
-        """Write a consistent copy to a new file, also while others write.
+        """Write all records with their revisions to a new SQLite file, also while others write.
 
         Raises
         ------

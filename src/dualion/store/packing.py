@@ -12,7 +12,7 @@ import zlib
 import numpy as np
 from pydantic import ValidationError
 
-from dualion.errors import StoreError
+from dualion.errors import RecordError
 from dualion.records import HopRecord, Images, as_vectors
 
 MAX_BYTES = 64 * 2**20
@@ -24,7 +24,7 @@ _LEVEL = 6
 def deflate(data: bytes, *, what: str) -> bytes:
     """Compress; refuses what is larger than :data:`MAX_BYTES`."""
     if len(data) > MAX_BYTES:
-        raise StoreError(
+        raise RecordError(
             f"{what} is too large to store ({len(data) / 2**20:.0f} MiB, "
             f"limit {MAX_BYTES // 2**20} MiB)",
             remedy="use fewer images or a smaller supercell",
@@ -44,8 +44,8 @@ def inflate(blob: bytes, *, what: str) -> bytes:
     return data
 
 
-def _damaged(what: str, why: str) -> StoreError:
-    return StoreError(f"{what} cannot be read ({why})", remedy="restore a backup")
+def _damaged(what: str, why: str) -> RecordError:
+    return RecordError(f"{what} cannot be read ({why})", remedy="restore a backup")
 
 
 def pack_record(record: HopRecord) -> bytes:
@@ -61,7 +61,7 @@ def unpack_record(blob: bytes, images: bytes | None, *, record_id: str) -> HopRe
 
     Raises
     ------
-    StoreError
+    RecordError
         If the data are damaged or hold what this version does not know.
     """
     what = f"record '{record_id}'"
@@ -73,7 +73,7 @@ def unpack_record(blob: bytes, images: bytes | None, *, record_id: str) -> HopRe
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise StoreError(
+        raise RecordError(
             f"{what} does not fit this dualion ({place}: {first['msg']})",
             remedy="it may be from a newer version: upgrade dualion",
         ) from error

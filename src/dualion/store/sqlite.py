@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dualion.errors import StoreError
+from dualion.errors import RecordError
 from dualion.records import HopRecord, Images
-from dualion.store.base import EVERYTHING, SUPERSEDABLE, BarrierFilter, BarrierStore, Order
+from dualion.store.base import EVERYTHING, BarrierFilter, BarrierStore, Order, gives_way
 from dualion.store.database import Database, Kind
 from dualion.store.packing import pack_images, pack_record, unpack_images, unpack_record
+from dualion.store.summary import summary
 
 _CHUNK = 256
 
@@ -119,53 +119,41 @@ class SQLiteBarrierStore(BarrierStore):
         If it cannot be opened or made; the message says why and what to do.
     """
 
+    backend = "SQLite"
+    schema_version = BARRIERS.version
+
     def __init__(self, path: Path, *, read_only: bool = False, mounts: str | None = None) -> None:
         self.path = Path(path)
         self.database = Database(self.path, BARRIERS, read_only=read_only, mounts=mounts)
+
+    @property
+    def where(self) -> str:
+        """Path of the file."""
+        return str(self.path)
 
     def add(self, record: HopRecord) -> bool:
         """Insert a record unless its id is there; see :meth:`BarrierStore.add`.
 
         Raises
         ------
+        RecordError
+            If the record holds a barrier that is no finite number or is larger than 64 MiB.
         StoreError
-            If the record holds a barrier that is no finite number or is larger than
-            64 MiB, or the store cannot be written.
+            If the store cannot be written.
         """
-        barrier = _barrier(record)
+        row = tuple(summary(record).values())
         body = pack_record(record)
         images = (
             None
             if record.images is None
             else pack_images(record.images, record_id=record.record_id)
         )
-        row = (
-            record.record_id,
-            record.framework,
-            record.prototype,
-            record.formula,
-            record.host_ion,
-            record.moving_ion,
-            record.arrangement.label,
-            record.arrangement.fraction,
-            record.hop.class_id,
-            record.hop.member,
-            record.hop.mechanism.value,
-            record.outcome.value,
-            barrier,
-            record.forward,
-            record.reverse,
-            record.theory.fingerprint,
-            record.theory.stamp.engine,
-            record.provenance.campaign,
-            record.provenance.created,
-        )
         with self.transaction():
             old = self.database.row(
                 "SELECT id, outcome FROM records WHERE record_id = ?", (record.record_id,)
             )
             if old is not None:
-                if old[1] not in SUPERSEDABLE or old[1] == record.outcome:
+                if not gives_way(str(old[1]), record.outcome.value):
                     return False
                 self._retire(old[0], record.record_id)
             marks = ", ".join("?" * len(row))
@@ -229,8 +217,8 @@ class SQLiteBarrierStore(BarrierStore):
             return unpack_record(
                 _blob(body), None if images is None else _blob(images), record_id=record_id
             )
-        except StoreError as error:
-            raise StoreError(error.what, where=str(self.path), remedy=error.remedy) from error
+        except RecordError as error:
+            raise RecordError(error.what, where=str(self.path), remedy=error.remedy) from error
 
     def count(self, query: BarrierFilter = EVERYTHING) -> int:
         """Return the number of records that pass a filter, its limit and offset included."""
@@ -274,47 +262,10 @@ class SQLiteBarrierStore(BarrierStore):
         self.database.close()
 
 
-def open_store(path: Path, *, read_only: bool = False) -> BarrierStore:
-    """Open the barrier store at a path.
-
-    Parameters
-    ----------
-    path
-        A SQLite file. It is made if it does not exist, unless opened read-only.
-    read_only
-        For queries: never writes, never makes a file.
-
-    Raises
-    ------
-    StoreError
-        If the store cannot be opened or made.
-    """
-    return SQLiteBarrierStore(path, read_only=read_only)
-
-
 def _blob(value: object) -> bytes:
     if not isinstance(value, bytes):
-        raise StoreError(f"a record is damaged ({type(value).__name__} where bytes are kept)")
+        raise RecordError(f"a record is damaged ({type(value).__name__} where bytes are kept)")
     return value
-
-
-def _barrier(record: HopRecord) -> float | None:
-    """Larger of both directions, or None; refuses what is no number."""
-    numbers = {
-        "forward": record.forward,
-        "reverse": record.reverse,
-        "forward_fit": record.forward_fit,
-    }
-    for name, value in numbers.items():
-        if value is not None and not math.isfinite(value):
-            raise StoreError(
-                f"{name} barrier is {value}, not a number in eV",
-                where=f"record '{record.record_id}'",
-                remedy="give the record an outcome that is no barrier",
-            )
-    if record.forward is None or record.reverse is None:
-        return None
-    return max(record.forward, record.reverse)
 
 
 def _where(query: BarrierFilter) -> tuple[str, list[object]]:

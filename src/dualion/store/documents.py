@@ -1,0 +1,234 @@
+"""The documents that a MongoDB barrier store consists of, and the order they are written in.
+
+``barriers`` holds one small document a record: what one filters and sorts by, and the key of its
+body in ``barrier_bodies`` and ``barrier_images``. Each attempt to write has a key of its own, so
+parts can be written first and in any number without disturbing anybody; the one write that
+counts is that of the small document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from bson import ObjectId
+from pymongo import ASCENDING, IndexModel, ReplaceOne, ReturnDocument
+from pymongo.database import Database
+from pymongo.errors import BulkWriteError, DuplicateKeyError
+
+from dualion.errors import RecordError
+from dualion.records import HopRecord
+from dualion.store.base import gives_way
+from dualion.store.connection import Document
+from dualion.store.packing import pack_images, pack_record
+from dualion.store.summary import summary
+
+VERSION = 1
+LARGEST = 15 * 2**20
+"""Bytes of a packed record, or its packed images: MongoDB's documents end at 16 MiB."""
+
+SCHEMA = "schema"
+NUMBERS = "numbers"
+
+_DUPLICATE = 11000
+
+_INDEXES = (
+    ("number",),
+    ("framework", "moving_ion", "hop_class", "outcome", "barrier"),
+    ("moving_ion", "barrier", "outcome", "framework"),
+    ("fingerprint", "framework", "moving_ion", "outcome", "barrier"),
+    ("campaign", "framework", "moving_ion", "outcome", "barrier"),
+)
+
+
+class Packed(NamedTuple):
+    """A record ready to be written; ``key`` is that of its body and images, and only theirs."""
+
+    key: ObjectId
+    record_id: str
+    outcome: str
+    fields: Document
+    body: bytes
+    images: bytes | None
+
+    def document(self, number: int) -> Document:
+        """Return the summary that makes the record visible."""
+        return {"_id": self.record_id, "number": number, "body": self.key, **self.fields}
+
+
+def prepare(database: Database[Document]) -> None:
+    """Make what is missing of the store; several may do so at once."""
+    meta = database["barrier_meta"]
+    for document in ({"_id": SCHEMA, "version": VERSION}, {"_id": NUMBERS, "last": 0}):
+        try:
+            meta.update_one(
+                {"_id": document["_id"]},
+                {"$setOnInsert": {k: v for k, v in document.items() if k != "_id"}},
+                upsert=True,
+            )
+        except DuplicateKeyError:  # another process was first
+            continue
+    database["barriers"].create_indexes(
+        [IndexModel([(name, ASCENDING) for name in names]) for names in _INDEXES]
+    )
+    database["barrier_revisions"].create_index([("record_id", ASCENDING), ("number", ASCENDING)])
+
+
+def pack(record: HopRecord) -> Packed:
+    """Make a record ready to be written, under a key of its own.
+
+    Raises
+    ------
+    RecordError
+        If it cannot be kept: too large, or a barrier that is no number.
+    """
+    fields: Document = dict(summary(record))
+    record_id = str(fields.pop("record_id"))
+    body = pack_record(record)
+    images = None if record.images is None else pack_images(record.images, record_id=record_id)
+    for what, blob in (("record", body), ("images of record", images)):
+        if blob is not None and len(blob) > LARGEST:
+            raise RecordError(
+                f"{what} '{record_id}' too large to store ({len(blob) / 2**20:.0f} MiB packed, "
+                f"limit of MongoDB {LARGEST // 2**20} MiB)",
+                remedy="use fewer images or a smaller supercell, or an SQLite store",
+            )
+    if not -(2**63) <= int(str(fields["member"])) < 2**63:
+        raise RecordError(f"member {fields['member']} of record '{record_id}' is too large")
+    fields |= {"no_barrier": fields["barrier"] is None, "images": images is not None}
+    return Packed(ObjectId(), record_id, record.outcome.value, fields, body, images)
+
+
+def _take_numbers(database: Database[Document], count: int) -> int:
+    """Reserve numbers, which give the order of adding; returns the first."""
+    after = database["barrier_meta"].find_one_and_update(
+        {"_id": NUMBERS},
+        {"$inc": {"last": count}},
+        upsert=True,
+        return_document=ReturnDocument.AFTER,
+    )
+    assert after is not None  # noqa: S101 - what an upsert made is there
+    return int(after["last"]) - count + 1
+
+
+def _put_parts(database: Database[Document], several: Sequence[Packed]) -> None:
+    """Write bodies and images; nothing names them yet. Doing it twice does not matter."""
+    for collection, parts in (
+        ("barrier_bodies", [(each.key, each.body) for each in several]),
+        ("barrier_images", [(each.key, each.images) for each in several if each.images]),
+    ):
+        writes = [ReplaceOne({"_id": k}, {"blob": blob}, upsert=True) for k, blob in parts]
+        if writes:
+            database[collection].bulk_write(writes, ordered=False)
+
+
+def write(database: Database[Document], packed: Packed, number: int | None = None) -> bool:
+    """Make one record visible, or leave all as it is; doing it twice does not matter.
+
+    Parameters
+    ----------
+    database
+        Of the store.
+    packed
+        The record.
+    number
+        Its place in the order of adding; None: the next.
+
+    Returns
+    -------
+    bool
+        Whether it was written.
+    """
+    put = False
+    while True:
+        old = database["barriers"].find_one(
+            {"_id": packed.record_id}, {"outcome": 1, "body": 1, "number": 1, "images": 1}
+        )
+        if old is not None and old["body"] == packed.key:
+            return True  # it was written, and the answer was lost on its way
+        if old is not None and not gives_way(str(old["outcome"]), packed.outcome):
+            if put:  # another writer was faster
+                _drop_parts(database, packed)
+            return False
+        if not put:
+            _put_parts(database, [packed])
+            put = True
+        if number is None:
+            number = _take_numbers(database, 1)
+        if _show(database, packed.document(number), old):
+            return True
+
+
+def _show(database: Database[Document], document: Document, old: Document | None) -> bool:
+    """Put a summary in its place, if there still stands there what stood there before."""
+    barriers = database["barriers"]
+    if old is None:
+        try:
+            barriers.insert_one(document)
+        except DuplicateKeyError:
+            return False
+        return True
+    _keep_revision(database, document["_id"], old)
+    done = barriers.replace_one({"_id": document["_id"], "body": old["body"]}, document)
+    return done.matched_count > 0
+
+
+def _drop_parts(database: Database[Document], packed: Packed) -> None:
+    for collection in ("barrier_bodies", "barrier_images"):
+        database[collection].delete_one({"_id": packed.key})
+
+
+def _keep_revision(database: Database[Document], record_id: str, old: Document) -> None:
+    revision = {
+        "record_id": record_id,
+        "number": old["number"],
+        "images": old["images"],
+        "superseded": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    with suppress(DuplicateKeyError):  # another writer keeps the same
+        database["barrier_revisions"].replace_one({"_id": old["body"]}, revision, upsert=True)
+
+
+def write_all(database: Database[Document], several: Sequence[Packed]) -> None:
+    """Write the records of a block: all new ones together, those that supersede one by one.
+
+    Parameters
+    ----------
+    database
+        Of the store.
+    several
+        In the order of adding; one id may come several times.
+    """
+    first = _take_numbers(database, len(several))
+    numbers = {each.key: first + k for k, each in enumerate(several)}
+    ids = [each.record_id for each in several]
+    known = {each["_id"] for each in database["barriers"].find({"_id": {"$in": ids}}, {"_id": 1})}
+    fresh: dict[str, Packed] = {}
+    for each in several:
+        if each.record_id not in known:
+            fresh.setdefault(each.record_id, each)
+    placed = set[ObjectId]()
+    if fresh:
+        new = tuple(fresh.values())
+        _put_parts(database, new)
+        taken = _insert_new(database, [each.document(numbers[each.key]) for each in new])
+        placed = {each.key for each in new} - taken
+    for each in several:
+        if each.key not in placed:
+            write(database, each, numbers[each.key])
+
+
+def _insert_new(database: Database[Document], documents: list[Document]) -> set[ObjectId]:
+    """Insert summaries; returns the keys of those whose id was taken meanwhile."""
+    try:
+        database["barriers"].insert_many(documents, ordered=False)
+    except BulkWriteError as error:
+        problems: list[dict[str, Any]] = error.details.get("writeErrors", [])
+        if error.details.get("writeConcernErrors") or any(
+            each.get("code") != _DUPLICATE for each in problems
+        ):
+            raise
+        return {documents[each["index"]]["body"] for each in problems}
+    return set()
