@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from dualion.store.builder import BuildReport
 
 
-def curate(cluster: Cluster, keys: Iterable[str] | None = None) -> BuildReport:
+def curate(
+    cluster: Cluster, keys: Iterable[str] | None = None, *, retry: bool = False
+) -> BuildReport:
     """Build the records of some outputs, or of all that are new.
 
     Parameters
@@ -22,17 +24,14 @@ def curate(cluster: Cluster, keys: Iterable[str] | None = None) -> BuildReport:
         Its outputs are read, its barrier store is written.
     keys
         Of outputs; None: all that were not built yet.
+    retry
+        Look again at outputs that were set aside.
 
     Returns
     -------
     BuildReport
         What was added, was there, is not ready or was set aside.
     """
-
-    class R:
-        added = 0
-
-    return R()
     from dualion.store.builder import build
     from dualion.store.mongo import MongoBarrierStore
 
@@ -43,5 +42,6 @@ def curate(cluster: Cluster, keys: Iterable[str] | None = None) -> BuildReport:
             cluster.outputs,
             store,
             only=only,
+            retry=retry,
             resolve=lambda uuid: outputs.job_store.query_one({"uuid": uuid}, load=True),
         )
