@@ -162,7 +162,8 @@ KillWait=5
 # What ended is remembered for a day, and a job that a node took down is not started again.
 MinJobAge=86400
 JobRequeue=0
-ReturnToService=2
+# A node that was set DOWN stays so until it is set to RESUME.
+ReturnToService=1
 JobCompType=jobcomp/filetxt
 JobCompLoc=$DIR/log/jobcomp.txt
 AccountingStorageType=accounting_storage/none
