@@ -1,5 +1,6 @@
 # make run     the example study, from a bare clone to a table of barriers
 # make test    the default tests            make slow    the second stage (minutes)
+# make cluster the second stage behind a real Slurm, as root (a quarter of an hour)
 # make lint    ruff, mypy, import-linter    make docs    the documentation, warnings are errors
 # make clean   removes what make has built; runs and results stay
 #
@@ -22,17 +23,21 @@ DOCS_STAMP := $(VENV)/installed-docs
 # One thread a process: two spinning OpenMP pools on two cores are slower than none.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: run test slow lint docs install clean FORCE
+.PHONY: run test slow cluster lint docs install clean FORCE
 .DELETE_ON_ERROR:
 
 run: $(STAMP)
 	$(BIN)/dualion run workflows/li_cu_argyrodite.yaml
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow and not cluster"
 
 slow: $(STAMP)
 	$(BIN)/python -m pytest -n $(JOBS) -m slow
+
+# One after the other: they share the machine's Slurm ports and both of its cores.
+cluster: $(STAMP)
+	$(BIN)/python -m pytest -m cluster
 
 lint: $(STAMP)
 	$(BIN)/ruff check

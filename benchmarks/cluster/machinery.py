@@ -44,7 +44,7 @@ MOST = 50
 
 
 def campaign_text(arrangements: int) -> str:
-    """A campaign of about this many arrangements, in as many fractions as are needed."""
+    """Write a campaign of about this many arrangements, in as many fractions as are needed."""
     left, parts = arrangements, []
     for fraction in FRACTIONS:
         count = min(left, MOST)
@@ -55,9 +55,9 @@ def campaign_text(arrangements: int) -> str:
 
 
 def timed(words: list[str], folder: Path, environment: dict[str, str]) -> tuple[float, float, str]:
-    """Run a command; return seconds, the largest memory of any child so far in MB, and its output."""
+    """Run a command; return seconds, the largest memory of any so far in MB, and its output."""
     began = time.monotonic()
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - our own words
         [sys.executable, "-m", "dualion.cli", *words],
         cwd=folder,
         env=environment,
@@ -99,7 +99,8 @@ def measure(address: str, jobs: int, folder: Path) -> dict[str, float]:
     wall = time.monotonic() - began
     status, _, answer = timed(["status", "--json"], folder, environment)
     (state,) = json.loads(answer)["campaigns"]
-    assert state["finished"], state
+    if not state["finished"]:
+        raise SystemExit(f"the campaign did not finish: {state}")
     with MongoClient(address) as client:
         outputs = client.get_default_database()["outputs"]
         kinds = {"$in": ["relax", "band", "path"]}

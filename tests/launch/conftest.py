@@ -19,10 +19,10 @@ from typing import Any
 
 import pytest
 from pymatgen.core import Lattice, Structure
-from standin.server import running_mongod
 
 from dualion.launch.cluster import Cluster
 from dualion.launch.clusterprofile import load_profile
+from standin.server import running_mongod
 
 CALCULATOR = """\
 import hashlib, os, time

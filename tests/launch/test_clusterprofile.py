@@ -15,7 +15,13 @@ database: env:DUALION_DATABASE
 work: /scratch/work
 engines: {chgnet: {setup: ["source env/bin/activate"], command: /env/bin/dualion}}
 resources:
-  band: {partition: long, walltime: "1-02:03:04", cores: 4, memory: 8G, gpus: 1, options: {account: abc}}
+  band:
+    partition: long
+    walltime: "1-02:03:04"
+    cores: 4
+    memory: 8G
+    gpus: 1
+    options: {account: abc}
 """
 
 
@@ -39,7 +45,7 @@ def test_what_init_writes_is_a_profile(tmp_path, scheduler):
         ("slurm", "slurmy", "scheduler"),
         ("env:DUALION_DATABASE", "mongodb://me:secret@host/db", "holds the address itself"),
         ("1-02:03:04", "2h", "HH:MM:SS"),
-        ("long", "'long; rm -rf /'", "partition"),
+        ("partition: long", "partition: 'long; rm -rf /'", "partition"),
         ("cores: 4", "cores: 0", "cores"),
         ("cores: 4", "kores: 4", "did you mean 'cores'"),
         ("1-02:03:04", "00:01:00", "margin"),

@@ -1,3 +1,4 @@
+# ruff: noqa: S607 - Slurm's commands are found as users find them
 """What clusters do to jobs, done to a campaign in a real Slurm.
 
 Each ends with every hop done exactly once, and nothing computed again that was in a checkpoint.
@@ -16,6 +17,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from standin.server import running_mongod
 
 pytestmark = pytest.mark.cluster
@@ -37,7 +39,7 @@ IN_FLIGHT = 1
 
 
 @pytest.fixture(scope="module")
-def slurm(tmp_path_factory):
+def slurm():
     if os.geteuid() != 0:
         pytest.skip("a Slurm of one's own needs root")
     folder = Path("/tmp") / f"dualion-slurm-{os.getpid()}"  # noqa: S108 - sockets need short paths
@@ -245,7 +247,8 @@ def test_the_node_goes_down_and_comes_back(campaign_in, undisturbed):
     node = queue_node(made)
     scontrol(made, f"NodeName={node}", "State=DOWN", "Reason=test")
     time.sleep(5)
-    scontrol(made, f"NodeName={node}", "State=RESUME")
+    # It may have come back by itself: slurmd is alive, and registers again.
+    scontrol(made, f"NodeName={node}", "State=RESUME", check=False)
     launcher.communicate(timeout=180)
     if not made.finished():
         assert recovered(made)
@@ -264,8 +267,8 @@ def queue_node(made):
     return done.stdout.split()[0]
 
 
-def scontrol(made, *words):
-    subprocess.run(["scontrol", "update", *words], env=made.bench.environment, check=True)
+def scontrol(made, *words, check=True):
+    subprocess.run(["scontrol", "update", *words], env=made.bench.environment, check=check)
 
 
 def test_the_database_is_away_for_90_seconds_when_a_job_ends(campaign_in, undisturbed, tmp_path):

@@ -185,6 +185,7 @@ def send(
             with warnings.catch_warnings():
                 # Keys that this scheduler's template does not know (a template of one's own may).
                 warnings.filterwarnings("ignore", "Key .* has been specified in qadapter")
+                warnings.filterwarnings("ignore", "cd is deprecated")
                 answer = queue_launcher.launch_rocket_to_queue(
                     pad,
                     worker,
