@@ -14,6 +14,7 @@
      │    ├── StoreVersionError  made by a newer dualion
      │    └── RecordError        one record cannot be kept or read, the store can
      └── RunError                a run cannot start or go on            exit 4
+          └── CheckpointBusyError  another process writes a checkpoint
 
 Every message says what is wrong, where, the value seen, and what to do.
 """
@@ -105,3 +106,7 @@ class RunError(DualionError):
     """A run cannot start or cannot go on."""
 
     exit_code = 4
+
+
+class CheckpointBusyError(RunError):
+    """Another process is writing the checkpoint of a job."""

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from dualion.engines.checkpoint import LOG_NAME, EvaluationLog, current_scope, job_scope
 from dualion.engines.evaluator import Evaluation, Evaluator, evaluation_key
+from dualion.errors import CheckpointBusyError
 
 CELL = np.eye(3) * 5.0
 
@@ -159,3 +160,11 @@ def test_the_scope_holds_inside_its_block_only(tmp_path):
             assert current_scope().progress is None
         assert current_scope().checkpoint == tmp_path
     assert current_scope().checkpoint is None
+
+
+def test_a_log_that_another_process_writes_is_refused(tmp_path):
+    folder = tmp_path / "job"
+    with EvaluationLog(folder), pytest.raises(CheckpointBusyError, match="another process"):
+        EvaluationLog(folder)
+    with EvaluationLog(folder):
+        pass

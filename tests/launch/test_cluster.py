@@ -66,6 +66,21 @@ def test_the_same_campaign_submitted_twice_adds_nothing(on_cluster):
     assert on_cluster.bench.calls() == calls
 
 
+def test_status_lists_hops_with_their_outcome_or_the_state_of_their_job(on_cluster):
+    on_cluster.ok("submit", str(on_cluster.bench.campaign()))
+    assert json.loads(on_cluster.ok("status", "metal", "--hops", "--json"))["hops"] == []
+    for _ in range(3):
+        on_cluster.ok("rocket", "singleshot", "--profile", "here")
+    before = json.loads(on_cluster.ok("status", "metal", "--hops", "--json"))["hops"]
+    assert [each["state"] for each in before] == ["waiting", "waiting"]
+    on_cluster.ok("launch")
+    after = json.loads(on_cluster.ok("status", "metal", "--hops", "--json"))["hops"]
+    assert [each["title"] for each in after] == [each["title"] for each in before]
+    assert [each["state"] for each in after] == ["converged", "converged"]
+    assert all(each["forward"] > 0.1 for each in after)
+    assert "converged" in on_cluster.ok("status", "--hops")
+
+
 def test_another_campaign_of_the_same_name_is_refused_with_what_differs(on_cluster):
     on_cluster.ok("submit", str(on_cluster.bench.campaign()))
     other = on_cluster.bench.campaign(text=TWO)
@@ -155,6 +170,27 @@ def test_a_result_outlives_a_database_that_stays_away(cluster_in, tmp_path):
         on_cluster.ok("launch")
         assert on_cluster.finished()
         assert all(count == 1 for count in (on_cluster.bench.calls() & calls).values())
+
+
+def test_a_living_job_that_is_wrongly_run_again_gives_one_record(cluster_in):
+    quiet = cluster_in("quiet")
+    quiet.ok("run", str(quiet.bench.campaign()), "--workers", "1", "--quiet")
+    on_cluster = cluster_in("bench", pause=0.1)
+    on_cluster.ok("submit", str(on_cluster.bench.campaign()))
+    first = rocket(on_cluster)
+    wait_for_calls(on_cluster.bench, 30, first)  # in a band
+    with on_cluster.cluster() as cluster:
+        (fw_id,) = cluster.launchpad.get_fw_ids({"state": "RUNNING"})
+        cluster.launchpad.rerun_fw(fw_id)
+    second = rocket(on_cluster)
+    for process in (first, second):
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+    assert "is being computed by" in out
+    on_cluster.ok("launch")
+    assert on_cluster.finished()
+    assert on_cluster.bench.calls() == quiet.bench.calls()
+    assert len(on_cluster.raw_records()) == 2
 
 
 def test_a_short_outage_is_ridden_out(cluster_in, tmp_path):
@@ -284,3 +320,30 @@ def test_a_file_with_the_address_must_be_private(on_cluster):
     assert "chmod 600" in done.stderr
     file.chmod(0o600)
     on_cluster.ok("status")
+
+
+def test_a_check_tries_every_part_and_says_what_fails(on_cluster):
+    profile = on_cluster.folder / "launch" / "here.yaml"
+    profile.write_text(
+        profile.read_text()
+        .replace("scheduler: none", "scheduler: lsf")
+        .replace(str(on_cluster.work), "/proc/nowhere")
+        .replace("{ase: {}}", "{ase: {}, mace-torch: {}, chgnet: {command: /nowhere/dualion}}")
+    )
+    done = on_cluster.bench.run("cluster", "check", "--json")
+    assert done.returncode == 4
+    found = {each["part"]: each for each in json.loads(done.stdout)}
+    assert {part for part, each in found.items() if each["ok"]} == {
+        "database",
+        "queue script",
+        "engine ase",
+    }
+    assert "bjobs" in found["scheduler"]["found"] + found["scheduler"]["remedy"]
+    assert "/proc/nowhere" in found["working folder"]["found"]
+    assert "not installed" in found["engine mace-torch"]["found"]
+    assert "does not start" in found["engine chgnet"]["found"]
+    on_cluster.bench.environment["DUALION_DATABASE"] = "mongodb://127.0.0.1:9/nothing"
+    done = on_cluster.bench.run("cluster", "check", "--json")
+    database = json.loads(done.stdout)[0]
+    assert not database["ok"]
+    assert "does not answer" in database["found"]

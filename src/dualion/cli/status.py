@@ -21,6 +21,13 @@ _CAMPAIGNS = (
     Column("jobs", "jobs"),
     Column("submitted", "submitted"),
 )
+_HOPS = (
+    Column("campaign", "campaign"),
+    Column("title", "hop"),
+    Column("state", "outcome, or state of its job"),
+    Column("forward", "forward / eV", 3),
+    Column("reverse", "reverse / eV", 3),
+)
 _JOBS = (
     Column("campaign", "campaign"),
     Column("fw_id", "id"),
@@ -36,26 +43,36 @@ def status(
     campaign: CampaignOption = None,
     *,
     profile: ProfileOption = DEFAULT,
+    hops: Annotated[bool, typer.Option("--hops", help="List the hops and what they gave.")] = False,
     jobs: Annotated[bool, typer.Option("--jobs", help="List the jobs that are not done.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:
     """Show campaigns, and the jobs that run, wait in the queue or have failed."""
-    from dualion.launch.status import OPEN, campaign_states, job_states
+    from dualion.launch.status import OPEN, campaign_states, hop_states, job_states
 
     with connected(profile) as (cluster, _):
         campaigns = campaign_states(cluster, campaign)
         only = campaigns[0].campaign_id if campaign is not None else None
         wanted = (*OPEN, "WAITING") if jobs else ("RESERVED", "RUNNING", "FIZZLED")
         listed = job_states(cluster, only, states=wanted)
+        asked = [
+            each
+            for campaign_state in campaigns
+            if hops
+            for each in hop_states(cluster, campaign_state.campaign_id)
+        ]
     if as_json:
         print_json(
             {
                 "campaigns": [asdict(each) | {"finished": each.finished} for each in campaigns],
                 "jobs": [asdict(each) | {"age_seconds": each.age} for each in listed],
+                **({"hops": [asdict(each) for each in asked]} if hops else {}),
             }
         )
         return
     print_table([_campaign_row(each) for each in campaigns], _CAMPAIGNS)
+    if asked:
+        print_table([asdict(each) for each in asked], _HOPS)
     if listed:
         print_table([_job_row(each) for each in listed], _JOBS)
     if any(each.state == "FIZZLED" for each in listed):

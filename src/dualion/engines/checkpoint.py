@@ -8,6 +8,8 @@ that was never computed. The runner removes the folder once the job's result is 
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import hashlib
 import os
 import struct
@@ -21,11 +23,15 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from dualion.engines.evaluator import Evaluation
+from dualion.errors import CheckpointBusyError
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 LOG_NAME = "evaluations.bin"
+
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
+"""What file systems say that know no locks."""
 
 _MAGIC = b"dualion1"
 _FRAME = struct.Struct("<II")  # length of the payload, its crc32
@@ -50,6 +56,8 @@ class EvaluationLog:
 
     Raises
     ------
+    CheckpointBusyError
+        Another process has it open. File systems without locks cannot tell.
     OSError
         The folder or the file cannot be made or read.
     """
@@ -61,6 +69,7 @@ class EvaluationLog:
         self._index: dict[bytes, tuple[int, int]] = {}
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         try:
+            self._lock()
             self._size = self._recover()
         except BaseException:
             os.close(self._file)
@@ -116,6 +125,20 @@ class EvaluationLog:
                 os.ftruncate(self._file, self._size)
             raise
         self._size += len(data)
+
+    def _lock(self) -> None:
+        """Keep other processes out: two writers would take each other's places for their own."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as problem:
+            raise CheckpointBusyError(
+                "is being written by another process",
+                where=str(self.path),
+                remedy="wait for it to end",
+            ) from problem
+        except OSError as problem:
+            if problem.errno not in _NO_LOCKS:
+                raise
 
     def _recover(self) -> int:
         """Index the whole records and cut off what follows; return the size of the file."""

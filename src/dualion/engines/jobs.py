@@ -17,6 +17,7 @@ from dualion.engines.fingerprint import stamp_of
 from dualion.engines.neb import run_band
 from dualion.engines.registry import EngineChoice
 from dualion.engines.relaxation import relax
+from dualion.errors import CheckpointBusyError
 from dualion.records import Band, EngineStamp, Geometry, Images, Path, Relaxed
 from dualion.settings import BandSettings, RelaxSettings
 from dualion.structures.interpolation import images_between
@@ -138,7 +139,9 @@ def _evaluator(choice: EngineChoice, stamp: EngineStamp) -> Iterator[Evaluator]:
     with contextlib.ExitStack() as stack:
         log = None
         if scope.checkpoint is not None:
-            log = stack.enter_context(EvaluationLog(scope.checkpoint, stamp.model_dump_json()))
+            # Computed elsewhere at this moment: then once more here, beside it, without a log.
+            with contextlib.suppress(CheckpointBusyError):
+                log = stack.enter_context(EvaluationLog(scope.checkpoint, stamp.model_dump_json()))
         yield Evaluator(source, log=log, progress=scope.progress)
 
 

@@ -216,7 +216,7 @@ class Computer:
             flow = get_flow(cast("Flow", answer.replace))
             output = self.expand(flow, self.campaign, self._stamps(document))
         else:
-            output = json.loads(answer.model_dump_json())
+            output = answer.model_dump(mode="json")
         seconds = time.monotonic() - began
         self._outputs.put(
             key,

@@ -66,6 +66,18 @@ class CampaignStatus:
         return self.found and left == 0 and self.hops_done >= self.hops
 
 
+@dataclass(frozen=True)
+class HopStatus:
+    """One question of a campaign: a hop, an ion, its surroundings."""
+
+    campaign: str
+    title: str
+    state: str
+    forward: float | None = None
+    reverse: float | None = None
+    record_id: str = ""
+
+
 def campaign_states(cluster: Cluster, name: str | None = None) -> tuple[CampaignStatus, ...]:
     """Count the jobs and hops of campaigns.
 
@@ -114,6 +126,49 @@ def _campaign_state(campaign: dict[str, Any], cluster: Cluster) -> CampaignStatu
         hops=len(asked),
         outcomes=dict(sorted(Counter(outcomes.values()).items())),
         jobs=dict(sorted(Counter(each["state"] for each in jobs).items())),
+    )
+
+
+def hop_states(cluster: Cluster, campaign_id: str) -> tuple[HopStatus, ...]:
+    """List the hops of a campaign: their outcome, or the state of the job that will give it.
+
+    Parameters
+    ----------
+    cluster
+        The database.
+    campaign_id
+        Of the campaign.
+
+    Returns
+    -------
+    tuple of HopStatus
+        In the order of the campaign; none before the hosts are relaxed. Barriers in eV.
+    """
+    query = {"campaign": campaign_id}
+    asked = cluster.ask(lambda: list(cluster.questions.find(query).sort("order", 1)))
+    ids = [each["job_id"] for each in asked]
+    found: dict[str, dict[str, Any]] = {}
+    states: dict[str, str] = {}
+    for start in range(0, len(ids), 1000):
+        part = {"$in": ids[start : start + 1000]}
+        for each in cluster.outputs.find({"metadata.job_id": part}, {"metadata": 1, "_id": 0}):
+            found[each["metadata"]["job_id"]] = each["metadata"]
+        jobs = {"spec.dualion.job": part, "spec.dualion.campaign": campaign_id}
+        shown = {"state": 1, "spec.dualion.job": 1, "_id": 0}
+        for each in cluster.launchpad.fireworks.find(jobs, shown):
+            states[each["spec"]["dualion"]["job"]] = each["state"].lower()
+    name = (cluster.campaigns.find_one({"_id": campaign_id}) or {}).get("name", "?")
+    return tuple(
+        HopStatus(
+            campaign=name,
+            title=each["title"],
+            state=done.get("outcome") or states.get(each["job_id"], "not in the launch pad"),
+            forward=done.get("forward"),
+            reverse=done.get("reverse"),
+            record_id=done.get("record_id", ""),
+        )
+        for each in asked
+        for done in [found.get(each["job_id"], {})]
     )
 
 
