@@ -28,11 +28,6 @@ def curate(cluster: Cluster, keys: Iterable[str] | None = None) -> BuildReport:
     BuildReport
         What was added, was there, is not ready or was set aside.
     """
-
-    class R:
-        added = 0
-
-    return R()
     from dualion.store.builder import build
     from dualion.store.mongo import MongoBarrierStore
 
