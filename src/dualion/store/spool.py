@@ -100,9 +100,10 @@ class Spool:
         if self.compress:
             name, data = f"{name}.z", zlib.compress(data, 6)
         file = self.folder / name
-        if file.exists():
-            return False
         try:
+            if file.exists():
+                sync_folder(self.folder)  # whoever wrote it may have been killed before
+                return False
             write_whole(file, data)
         except OSError as error:
             raise _failed(error, file) from error
