@@ -117,7 +117,7 @@ install_slurm() {
 
 check_ports() {
     local port
-    [[ $PORT =~ ^[0-9]+$ ]] && ((PORT > 0 && PORT < 65535)) ||
+    [[ $PORT =~ ^[1-9][0-9]{0,4}$ && $PORT -lt 65535 ]] ||
         refuse "ONE_NODE_PORT=$PORT is no port: give a number below 65535"
     for port in "$PORT" $((PORT + 1)); do
         ! port_taken "$port" ||
@@ -162,7 +162,8 @@ KillWait=5
 # What ended is remembered for a day, and a job that a node took down is not started again.
 MinJobAge=86400
 JobRequeue=0
-ReturnToService=2
+# A node that was set DOWN stays so until it is set to RESUME.
+ReturnToService=1
 JobCompType=jobcomp/filetxt
 JobCompLoc=$DIR/log/jobcomp.txt
 AccountingStorageType=accounting_storage/none

@@ -43,6 +43,10 @@ def test_a_campaign_gives_what_the_local_run_gives(on_cluster):
         for each in on_cluster.raw_records()
     }
     assert there == {(row["record_id"], row["forward"], row["reverse"]) for row in by_title}
+    stored = json.loads(on_cluster.ok("query", "--json", "--store", on_cluster.address))
+    for row in (*stored, *by_title):
+        row.pop("created")
+    assert stored == by_title
     assert not list((on_cluster.work / "checkpoints").glob("*"))
     assert not list((on_cluster.work / "spool").glob("*"))
 

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -152,7 +153,8 @@ def test_a_running_job_is_killed_without_a_word(campaign_in, undisturbed):
     launcher.kill()
     launcher.communicate()
     (number,) = queue(made.bench.environment, "--states=R")
-    scancel(made, "--signal=KILL", "--full", number)
+    with made.cluster() as cluster:
+        os.kill(cluster.claims.find_one({})["holder"]["pid"], signal.SIGKILL)
     wait(made, lambda: not queue(made.bench.environment), "the end of the queue job")
     (job,) = made.status()["jobs"]
     assert job["state"] == "RUNNING"
@@ -253,7 +255,7 @@ def test_the_node_goes_down_and_comes_back(campaign_in, undisturbed):
 
 def queue_node(made):
     done = subprocess.run(
-        ["sinfo", "--noheader", "--format=%n"],
+        ["sinfo", "--noheader", "--format=%N"],
         env=made.bench.environment,
         capture_output=True,
         text=True,

@@ -113,8 +113,10 @@ def _prepare() -> None:
     import sys
 
     from dualion.launch.queue import free_threads
+    from dualion.launch.rocket import Unbreakable
 
     free_threads()
+    sys.stdout, sys.stderr = Unbreakable(sys.stdout), Unbreakable(sys.stderr)
     log = logging.getLogger("dualion")
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from dualion.cli.clusteroptions import DEFAULT, ProfileOption, connected
 from dualion.cli.listing import Column, counted, print_json, print_table
 from dualion.cli.places import store_address
 from dualion.cli.selection import JsonOption, StoreOption, reading
@@ -105,6 +106,35 @@ def ingest(
     else:
         typer.echo(f"{counted(done.added, 'record')} added, {done.present} there already")
         _tell_each([f"set aside in quarantine/: {reason}" for reason in done.quarantined])
+    if done.quarantined:
+        raise typer.Exit(INCOMPLETE)
+
+
+@app.command()
+def build(
+    *,
+    profile: ProfileOption = DEFAULT,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Look again at outputs that were set aside.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Build the records of a cluster's raw outputs that are not in its barrier store yet.
+
+    Workers do so with each record; this is for what they could not.
+    """
+    from dualion.launch.curation import curate
+
+    with connected(profile) as (cluster, _):
+        done = curate(cluster, retry=retry)
+    if as_json:
+        print_json(done.model_dump(mode="json"))
+    else:
+        typer.echo(
+            f"{counted(done.added, 'record')} added, {done.present + done.known} there already,"
+            f" {done.not_ready} not ready"
+        )
+        _tell_each([f"set aside: {reason}" for reason in done.quarantined])
     if done.quarantined:
         raise typer.Exit(INCOMPLETE)
 

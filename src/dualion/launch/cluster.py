@@ -11,7 +11,8 @@ from dualion.errors import EngineNotInstalledError, RunError, StoreError
 from dualion.launch.clusterprofile import ClusterProfile
 from dualion.launch.document import Documents, JobDocument
 from dualion.launch.patience import patiently
-from dualion.launch.secret import database_address, redacted
+from dualion.launch.secret import database_address
+from dualion.store.address import redacted
 from dualion.store.packing import deflate, inflate
 
 if TYPE_CHECKING:

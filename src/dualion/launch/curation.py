@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from dualion.store.builder import BuildReport
 
 
-def curate(cluster: Cluster, keys: Iterable[str] | None = None) -> BuildReport:
+def curate(
+    cluster: Cluster, keys: Iterable[str] | None = None, *, retry: bool = False
+) -> BuildReport:
     """Build the records of some outputs, or of all that are new.
 
     Parameters
@@ -22,6 +24,8 @@ def curate(cluster: Cluster, keys: Iterable[str] | None = None) -> BuildReport:
         Its outputs are read, its barrier store is written.
     keys
         Of outputs; None: all that were not built yet.
+    retry
+        Look again at outputs that were set aside.
 
     Returns
     -------
@@ -38,5 +42,6 @@ def curate(cluster: Cluster, keys: Iterable[str] | None = None) -> BuildReport:
             cluster.outputs,
             store,
             only=only,
+            retry=retry,
             resolve=lambda uuid: outputs.job_store.query_one({"uuid": uuid}, load=True),
         )

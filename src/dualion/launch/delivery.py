@@ -135,7 +135,7 @@ class OutputStore:
             "index": 1,
             "name": name,
             "output": output,
-            "completed_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "completed_at": datetime.now(UTC).isoformat(),
             "metadata": {"key": key, **metadata},
             "hosts": [],
             "host": socket.gethostname(),

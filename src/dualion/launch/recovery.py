@@ -211,9 +211,8 @@ def _failed(cluster: Cluster, campaign_id: str | None, *, dry_run: bool) -> Iter
             continue
         if not dry_run:
             gone = list(
-                cluster.outputs.find({"metadata.job_id": {"$in": [job_id, *behind]}}, {"uuid": 1})
+                cluster.outputs.find({"metadata.job_id": {"$in": [job_id, *behind]}}, {"_id": 1})
             )
-            cluster.database["builds"].delete_many({"uuid": {"$in": [out["uuid"] for out in gone]}})
             cluster.outputs.delete_many({"_id": {"$in": [out["_id"] for out in gone]}})
             for fw_id in sorted(fw_ids):
                 cluster.launchpad.rerun_fw(fw_id)

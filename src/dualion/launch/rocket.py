@@ -7,6 +7,7 @@ checkpoint when the next one starts, and a finished output is on disk before it 
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import signal
@@ -14,8 +15,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from threading import Thread
+from typing import TYPE_CHECKING, Any, TextIO
 
 from dualion.launch.claims import me
 from dualion.launch.compute import Computer
@@ -47,6 +50,33 @@ class StoppedError(BaseException):
     def to_dict(self) -> dict[str, Any]:
         """Return what FireWorks keeps of it."""
         return {"stopped": self.why, "again": self.again}
+
+
+class Unbreakable(io.TextIOBase):
+    """A stream whose full disk is nobody's problem: what cannot be written is dropped.
+
+    A queue job's output lies where its launch folder is. If that disk fills up, the words that say
+    so must not keep the worker from telling the launch pad.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, or do not."""
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+            self._stream.flush()
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush, or do not."""
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def fileno(self) -> int:
+        """File descriptor of the stream."""
+        return self._stream.fileno()
 
 
 @dataclass
@@ -81,6 +111,8 @@ class Rocket:
         profile = self.cluster.profile
         pad = self.cluster.launchpad
         fireworks_rocket.PRINT_FW_JSON = False
+        # Its heartbeat sleeps for an hour: it must not keep a process that has failed alive.
+        fireworks_rocket.Thread = partial(Thread, daemon=True)
         worker = worker_of(profile, engine or next(iter(profile.engines)))
         worker.category = [engine] if engine else list(profile.engines)
         # pymatgen and the engine take seconds to import; the clock runs from the job's start.

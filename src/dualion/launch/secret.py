@@ -3,19 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
-import stat
 from pathlib import Path
 
-from dualion.errors import InputError
-
-_CREDENTIALS = re.compile(r"(?<=://)[^@/]*@")
-_QUERY = re.compile(r"\?.*$")
-
-
-def redacted(address: str) -> str:
-    """Return an address without user, password and options."""
-    return _QUERY.sub("", _CREDENTIALS.sub("", address))
+from dualion.errors import InputError, StoreError
+from dualion.store.address import resolve
 
 
 def database_address(source: str) -> str:
@@ -24,7 +15,8 @@ def database_address(source: str) -> str:
     Parameters
     ----------
     source
-        ``env:NAME`` or ``@FILE``; the file's first line is the address.
+        ``env:NAME`` or ``@FILE``. The variable holds the address or again ``@FILE``; the file's
+        first line is the address.
 
     Returns
     -------
@@ -34,14 +26,12 @@ def database_address(source: str) -> str:
     Raises
     ------
     InputError
-        If the variable or file is missing, is no address, or others may read the file.
+        If the variable is not set or holds no such address, or others may read the file.
     """
+    where, text = source.removeprefix("@"), source
     if source.startswith("env:"):
         name = source.removeprefix("env:")
-        text = os.environ.get(name, "")
-        if text.startswith("@"):
-            return database_address(text)
-        where = f"environment variable {name}"
+        where, text = f"environment variable {name}", os.environ.get(name, "")
         if not text:
             raise InputError(
                 "is not set",
@@ -49,35 +39,14 @@ def database_address(source: str) -> str:
                 remedy="set it to mongodb://..., or to @FILE with the address in a file that"
                 " only you can read",
             )
-    else:
-        file = Path(source.removeprefix("@")).expanduser()
-        text = _first_line(file)
-        where = str(file)
-    if not text.startswith(("mongodb://", "mongodb+srv://")):
+    try:
+        address = resolve(text)
+    except StoreError as problem:
+        raise InputError(problem.what, where=problem.where, remedy=problem.remedy) from problem
+    if isinstance(address, Path):
         raise InputError(
             "does not hold the address of a database",
             where=where,
             remedy="write mongodb://USER:PASSWORD@HOST:PORT/NAME",
         )
-    return text
-
-
-def _first_line(file: Path) -> str:
-    try:
-        with file.open(encoding="utf-8") as stream:
-            status = os.fstat(stream.fileno())
-            if status.st_uid not in {os.getuid(), 0} or status.st_mode & (
-                stat.S_IRWXG | stat.S_IRWXO
-            ):
-                raise InputError(
-                    f"others may read or change it (mode {stat.S_IMODE(status.st_mode):04o})",
-                    where=str(file),
-                    remedy=f"chmod 600 {file}",
-                )
-            return stream.readline().strip()
-    except (OSError, UnicodeDecodeError) as problem:
-        raise InputError(
-            f"cannot be read ({getattr(problem, 'strerror', None) or 'no text'})",
-            where=str(file),
-            remedy="write the address of the database into it, then chmod 600",
-        ) from problem
+    return address
