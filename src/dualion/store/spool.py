@@ -39,7 +39,7 @@ class Spool:
     Parameters
     ----------
     folder
-        Made by :meth:`prepare`.
+        Made when it is needed.
     compress
         Whether files are compressed (zlib): images take a third of the space then.
     """
@@ -101,6 +101,7 @@ class Spool:
             name, data = f"{name}.z", zlib.compress(data, 6)
         file = self.folder / name
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
             if file.exists():
                 sync_folder(self.folder)  # whoever wrote it may have been killed before
                 return False
