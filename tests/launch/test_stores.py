@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+from dualion.launch.curation import curate
 from dualion.records import HopRecord
 from dualion.store.ingest import ingest
 from dualion.store.opening import open_store
@@ -49,3 +52,22 @@ def test_the_same_records_go_to_a_file_a_database_and_a_spool(bench, mongo_addre
     files = [path for path in bench.folder.rglob("*") if path.is_file()]
     seen = [refused.stdout, refused.stderr, *(path.read_bytes().decode("latin1") for path in files)]
     assert not any("geheim" in text for text in seen)
+
+
+def test_records_of_a_cluster_are_in_the_store_of_its_database(on_cluster):
+    campaign = str(on_cluster.bench.campaign())
+    on_cluster.ok("run", campaign, "--workers", "1", "--quiet")
+    local = json.loads(on_cluster.ok("query", "--json"))
+    on_cluster.ok("submit", campaign)
+    on_cluster.ok("launch")
+    on_cluster.bench.environment["DUALION_STORE"] = on_cluster.address
+    there = json.loads(on_cluster.ok("query", "--json"))
+
+    assert len(there) == len(local) == 2
+    for row in (*local, *there):
+        del row["created"]
+    assert {row["record_id"]: row for row in there} == {row["record_id"]: row for row in local}
+    with open_store(on_cluster.address, read_only=True) as store:
+        assert all(record.images for record in store.query(images=True))
+    with on_cluster.cluster() as cluster:
+        assert curate(cluster).known == 2

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -88,6 +91,33 @@ def test_a_copy_that_was_cut_off_goes_on(filled, monkeypatch):
     assert target.count() == 20
     done = migrate(source, target, batch=10)
     assert (done.copied, done.present) == (25, 20)
+    assert histories(target) == histories(source)
+
+
+COPIER = """
+import sys
+from dualion.store.migrate import migrate
+from dualion.store.opening import open_store
+with open_store(sys.argv[1], read_only=True) as source, open_store(sys.argv[2]) as target:
+    print("begun", flush=True)
+    migrate(source, target, batch=2)
+"""
+
+
+def test_a_copy_killed_at_any_moment_is_completed(filled, tmp_path, mongo_address):
+    source, target = filled
+    places = [str(tmp_path / "b.sqlite"), mongo_address]
+    if isinstance(source, MongoBarrierStore):
+        places.reverse()
+    for kill in range(5):
+        process = subprocess.Popen([sys.executable, "-c", COPIER, *places], stdout=subprocess.PIPE)
+        process.stdout.readline()
+        time.sleep(0.01 + 0.03 * kill)
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        assert set(histories(target)) <= set(source.ids())
+    assert migrate(source, target).complete
     assert histories(target) == histories(source)
 
 

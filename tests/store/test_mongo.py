@@ -291,6 +291,51 @@ def test_an_answer_that_was_lost_on_its_way_is_found_out(mongo, make_record, mon
     assert mongo.count() == 1
 
 
+def test_an_answer_that_was_lost_and_overtaken_costs_nobody_a_record(
+    mongo, mongo_address, make_record, monkeypatch
+):
+    first = make_record(record_id="one", outcome=Outcome.ENGINE_FAILED)
+    second = make_record(record_id="one", outcome=Outcome.UNCONVERGED)
+    show, lost = documents._show, [True]
+
+    def answer_lost(*arguments):
+        done = show(*arguments)
+        if lost:
+            lost.pop()
+            with MongoBarrierStore(mongo_address) as rival:
+                assert rival.add(second)
+            raise pymongo.errors.AutoReconnect("connection closed")
+        return done
+
+    monkeypatch.setattr(documents, "_show", answer_lost)
+    assert mongo.add(first)
+    assert mongo.get("one") == second
+    assert mongo.revisions("one") == (first,)
+
+
+def test_a_newer_store_is_not_touched(mongo_address, raw):
+    raw.barrier_meta.insert_one({"_id": "schema", "version": 2})
+    with pytest.raises(StoreVersionError):
+        MongoBarrierStore(mongo_address)
+    assert raw.list_collection_names() == ["barrier_meta"]
+    assert raw.barrier_meta.count_documents({}) == 1
+
+
+def test_threads_may_share_a_store(mongo, make_record):
+    def work(name):
+        for k in range(8):
+            mongo.add(make_record(record_id=f"{name}{k}", with_images=False))
+            with mongo.transaction():
+                mongo.add(make_record(record_id=f"block {name}{k}", with_images=False))
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert mongo.count() == len(set(mongo.ids())) == 64
+
+
 WRITER = """
 import os, sys
 from pathlib import Path

@@ -148,7 +148,10 @@ def write(database: Database[Document], packed: Packed, number: int | None = Non
         )
         if old is not None and old["body"] == packed.key:
             return True  # it was written, and the answer was lost on its way
-        if old is not None and not gives_way(str(old["outcome"]), packed.outcome):
+        better = old is None or gives_way(str(old["outcome"]), packed.outcome)
+        if old is not None and (put or better) and _was_superseded(database, packed):
+            return True  # the same, and another writer has superseded it since
+        if not better:
             if put:  # another writer was faster
                 _drop_parts(database, packed)
             return False
@@ -159,6 +162,10 @@ def write(database: Database[Document], packed: Packed, number: int | None = Non
             number = _take_numbers(database, 1)
         if _show(database, packed.document(number), old):
             return True
+
+
+def _was_superseded(database: Database[Document], packed: Packed) -> bool:
+    return database["barrier_revisions"].find_one({"_id": packed.key}, {"_id": 1}) is not None
 
 
 def _show(database: Database[Document], document: Document, old: Document | None) -> bool:

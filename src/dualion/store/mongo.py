@@ -93,9 +93,10 @@ class MongoBarrierStore(BarrierStore):
             patience = SHORT if read_only else LONG
         self._connection = Connection(database, patience=patience)
         try:
+            # A store of a newer dualion is not touched.
+            self._check_version()
             if not read_only:
                 self._connection.ask(prepare)
-            self._check_version()
         except BaseException:
             self.close()
             raise
@@ -108,6 +109,8 @@ class MongoBarrierStore(BarrierStore):
     def _check_version(self) -> None:
         schema = self._connection.ask(lambda db: db["barrier_meta"].find_one({"_id": SCHEMA}))
         if schema is None:
+            if not self.read_only:
+                return
             raise StoreError(
                 "there is no barrier store in this database",
                 where=self.where,

@@ -39,7 +39,7 @@ class Spool:
     Parameters
     ----------
     folder
-        Made by :meth:`prepare`.
+        Made when it is needed.
     compress
         Whether files are compressed (zlib): images take a third of the space then.
     """
@@ -100,9 +100,11 @@ class Spool:
         if self.compress:
             name, data = f"{name}.z", zlib.compress(data, 6)
         file = self.folder / name
-        if file.exists():
-            return False
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if file.exists():
+                sync_folder(self.folder)  # whoever wrote it may have been killed before
+                return False
             write_whole(file, data)
         except OSError as error:
             raise _failed(error, file) from error
