@@ -35,9 +35,8 @@ test: $(STAMP)
 slow: $(STAMP)
 	$(BIN)/python -m pytest -n $(JOBS) -m slow
 
-# One after the other: they share the machine's Slurm ports and both of its cores.
 cluster: $(STAMP)
-	$(BIN)/python -m pytest -m cluster
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m cluster
 
 lint: $(STAMP)
 	$(BIN)/ruff check

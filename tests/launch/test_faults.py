@@ -232,7 +232,7 @@ def test_the_launcher_is_killed_between_reservation_and_queue(campaign_in, undis
 
 def test_the_wall_time_is_reached(campaign_in, undisturbed):
     # One minute is the least that Slurm grants; the worker stops after 15 s, in the band.
-    made = campaign_in("walltime", pause=1.2, walltime="00:01:00", margin=45.0)
+    made = campaign_in("walltime", pause=0.6, walltime="00:01:00", margin=45.0)
     made.ok("launch", "--follow", "--interval", "1")  # nothing else to type: it goes on by itself
     told = [file.read_text() for file in made.work.rglob("*.out")]
     stops = sum(text.count("goes on in another queue job") for text in told)

@@ -21,7 +21,12 @@ MEV = 0.001
 @pytest.fixture
 def environment():
     clean = {key: value for key, value in os.environ.items() if not key.startswith("DUALION_")}
-    return clean | {"DUALION_PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
+    port = 30000 + os.getpid() % 10000  # other tests have a Slurm of their own at the same time
+    return clean | {
+        "DUALION_PYTHON": sys.executable,
+        "OMP_NUM_THREADS": "1",
+        "ONE_NODE_PORT": str(port),
+    }
 
 
 def dualion(environment, folder, *words):
