@@ -33,7 +33,9 @@ engine: emt
 doping: [{doping}]
 hops: {{members: 48}}
 cell: {{min_image_distance: 7.0}}
-path: {{images: 3}}
+path: {{images: 1}}
+relax: {{fmax: 0.2}}
+band: {{fmax: 0.3}}
 """
 HOPS_EACH = 12
 """Bands that one arrangement adds: six hops, two ions."""

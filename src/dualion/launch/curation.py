@@ -43,5 +43,5 @@ def curate(
             store,
             only=only,
             retry=retry,
-            resolve=lambda uuid: outputs.job_store.query_one({"uuid": uuid}, load=True),
+            resolve=lambda uuid: outputs.whole({"uuid": uuid}),
         )

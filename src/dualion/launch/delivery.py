@@ -74,6 +74,11 @@ class OutputStore:
         patiently(store.connect, patience=cluster.patience)
         return store
 
+    def close(self) -> None:
+        """Let go of the store's own connections."""
+        if "job_store" in self.__dict__:
+            self.job_store.close()
+
     def has(self, key: str) -> bool:
         """Whether an output is there; one that says why it failed does not count."""
         query = {"uuid": uuid_of(key), "metadata.failed": {"$ne": True}}
@@ -107,11 +112,23 @@ class OutputStore:
             return None
         if not _blobs(head["output"]):
             return head
-        whole = self.cluster.ask(lambda: self.job_store.query_one(query, load=True))
-        if whole is None or _blobs(whole["output"]):
+        whole = self.whole(query)
+        if whole is None:
             log.warning("output %s is not whole: computed or delivered again", key)
-            return None
         return whole
+
+    def whole(self, query: dict[str, Any]) -> dict[str, Any] | None:
+        """Return a raw output with what lies in the blob store; None if a part has not arrived."""
+        from gridfs.errors import GridFSError
+
+        try:
+            found = self.cluster.ask(lambda: self.job_store.query_one(query, load=True))
+        except (
+            KeyError,
+            GridFSError,
+        ):  # jobflow looks a blob up without asking whether it is there
+            return None
+        return None if found is None or _blobs(found["output"]) else found
 
     def put(
         self,
@@ -125,10 +142,8 @@ class OutputStore:
 
         Raises
         ------
-        OSError
-            The spool cannot be written.
         pymongo.errors.ConnectionFailure
-            The database stayed away; the output is in the spool.
+            The database stayed away; the output is in the spool, unless that could not be written.
         """
         document = {
             "uuid": uuid_of(key),
@@ -140,7 +155,12 @@ class OutputStore:
             "hosts": [],
             "host": socket.gethostname(),
         }
-        file = self._write(key, document)
+        try:
+            file = self._write(key, document)
+        except OSError as problem:  # the disk may be full, and the database there
+            log.warning("the spool cannot be written (%s): sent at once", problem)
+            self._deliver(document)
+            return
         self._deliver(document)
         with suppress(OSError):
             file.unlink(missing_ok=True)
