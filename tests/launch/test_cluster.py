@@ -338,7 +338,7 @@ def test_a_check_tries_every_part_and_says_what_fails(on_cluster):
         "queue script",
         "engine ase",
     }
-    assert "bjobs" in found["scheduler"]["found"] + found["scheduler"]["remedy"]
+    assert "LSF does not answer" in found["scheduler"]["found"]
     assert "/proc/nowhere" in found["working folder"]["found"]
     assert "not installed" in found["engine mace-torch"]["found"]
     assert "does not start" in found["engine chgnet"]["found"]

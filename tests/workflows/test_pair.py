@@ -115,7 +115,7 @@ def test_the_same_campaign_twice_asks_for_the_same():
 def test_a_part_of_a_campaign_asks_for_no_relaxation_that_the_whole_does_not():
     def relaxations(asked):
         return {
-            original(job).__name__ + job.function_args[0].digest(6)
+            original(job).__name__ + job.function_kwargs["structure"].digest(6)
             for job in jobs_of(asked)
             if job.metadata.get("kind") == "relax"
         }
@@ -183,7 +183,9 @@ def test_only_the_answers_that_a_band_was_offered_to_are_other_answers():
         jobs = jobs_of(
             campaign(doping=["pure", "dilute"], band=ADAPTIVE, path=path, hops={"members": 1})
         )
-        questions = [job.function_args[0] for job in jobs if job.metadata.get("kind") == "record"]
+        questions = [
+            job.function_kwargs["question"] for job in jobs if job.metadata.get("kind") == "record"
+        ]
         return {(q.moving_ion, q.hop.class_id): (q.start_ion, q) for q in questions}
 
     for (ion, _), (start, question) in ids().items():
