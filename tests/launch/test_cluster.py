@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from pymatgen.core import Lattice, Structure
 
 from standin.server import running_mongod
 
@@ -213,7 +214,7 @@ def test_jobs_go_only_where_their_engine_is(on_cluster):
     profile = on_cluster.folder / "launch" / "other.yaml"
     text = (on_cluster.folder / "launch" / "here.yaml").read_text()
     profile.write_text(text.replace("{ase: {}}", "{chgnet: {}}"))
-    on_cluster.ok("launch", "--profile", "other")
+    assert "1 job more: ready for workers with ase" in on_cluster.ok("launch", "-p", "other")
     assert not on_cluster.bench.calls()
     assert on_cluster.status()["campaigns"][0]["jobs"] == {"READY": 1, "WAITING": 2}
     on_cluster.ok("launch")
@@ -347,3 +348,14 @@ def test_a_check_tries_every_part_and_says_what_fails(on_cluster):
     database = json.loads(done.stdout)[0]
     assert not database["ok"]
     assert "does not answer" in database["found"]
+
+
+def test_a_campaign_is_submitted_where_its_engine_is_not(on_cluster):
+    assert "no campaign" in on_cluster.ok("status")
+    text = TWO.replace("counting-emt", "mace-mp").replace("cu.cif", "licl.cif")
+    text = text.replace("[Cu, Ag]", "[Li, Na]")
+    Structure.from_spacegroup(
+        "Fm-3m", Lattice.cubic(5.13), ["Li", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+    ).to(str(on_cluster.folder / "licl.cif"))
+    on_cluster.ok("submit", str(on_cluster.bench.campaign(text=text)))
+    assert "ready for workers with mace-torch" in on_cluster.ok("launch")

@@ -45,7 +45,7 @@ def launch(
 
     from dualion.errors import InputError
     from dualion.launch.launcher import follow_campaigns, run_here
-    from dualion.launch.queue import send
+    from dualion.launch.queue import send, waiting_elsewhere
 
     messages = Console(stderr=True, highlight=False)
     with connected(profile) as (cluster, file):
@@ -58,7 +58,8 @@ def launch(
             )
         if cluster.profile.scheduler == "none":
             count = run_here(file, workers=workers or 1, engine=engine)
-            typer.echo(f"{counted(count, 'worker')} ended: nothing is ready")
+            typer.echo(f"{counted(count, 'worker')} ended: nothing is ready here")
+            _tell_elsewhere(waiting_elsewhere(cluster))
             return
         if follow:
             follow_campaigns(
@@ -69,10 +70,21 @@ def launch(
                 limit=jobs,
                 tell=lambda line: messages.print(line, markup=False, soft_wrap=True),
             )
+            _tell_elsewhere(waiting_elsewhere(cluster))
             return
         sent = send(cluster, file, limit=jobs, engine=engine)
+        elsewhere = waiting_elsewhere(cluster)
     more = "; more is ready, the limit is reached" if sent.full else ""
     typer.echo(f"{counted(sent.jobs, 'queue job')} sent{more}")
+    _tell_elsewhere(elsewhere)
+
+
+def _tell_elsewhere(waiting: dict[str, int]) -> None:
+    for package, count in waiting.items():
+        typer.echo(
+            f"{counted(count, 'job')} more: ready for workers with {package}, which this profile"
+            " does not have"
+        )
 
 
 @rocket_app.command()

@@ -70,6 +70,9 @@ def status(
             }
         )
         return
+    if not campaigns:
+        typer.echo("no campaign was submitted; begin with: dualion submit CAMPAIGN")
+        return
     print_table([_campaign_row(each) for each in campaigns], _CAMPAIGNS)
     if asked:
         print_table([asdict(each) for each in asked], _HOPS)

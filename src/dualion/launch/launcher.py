@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from dualion.launch.patience import outages
-from dualion.launch.queue import send
+from dualion.launch.queue import ready_here, send
 from dualion.launch.recovery import recover_lost
 from dualion.launch.status import campaign_states
 
@@ -74,13 +74,10 @@ def follow_campaigns(
         if line != last:
             tell(line)
             last = line
-        if not any(_can_run(state.jobs) for state in states if state.state == "active"):
+        busy = any(state.jobs.get(word) for state in states for word in ("RESERVED", "RUNNING"))
+        if not busy and not ready_here(cluster, engine):
             return
         time.sleep(interval)
-
-
-def _can_run(jobs: dict[str, int]) -> bool:
-    return any(jobs.get(state) for state in ("READY", "RESERVED", "RUNNING"))
 
 
 def run_here(file: Path, *, workers: int, engine: str | None = None) -> int:

@@ -8,6 +8,7 @@ import os
 import shlex
 import socket
 import warnings
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -206,6 +207,26 @@ def send(
             sent += 1
             log.info("queue job %s sent", answer)
     return Sent(sent, full=sent >= allowed and bool(pad.run_exists()))
+
+
+def ready_here(cluster: Cluster, engine: str | None = None) -> bool:
+    """Whether a Firework is ready for the profile's workers, or those with one engine."""
+    packages = [engine] if engine else list(cluster.profile.engines)
+    query = {"state": "READY", "spec._category": {"$in": packages}}
+    return cluster.ask(lambda: cluster.launchpad.fireworks.find_one(query, {"_id": 1})) is not None
+
+
+def waiting_elsewhere(cluster: Cluster) -> dict[str, int]:
+    """Count the ready Fireworks whose engine the profile's workers do not have, by package."""
+    query = {
+        "state": "READY",
+        "spec.dualion": {"$exists": True},
+        "spec._category": {"$nin": list(cluster.profile.engines)},
+    }
+    found = cluster.ask(
+        lambda: list(cluster.launchpad.fireworks.find(query, {"spec._category": 1, "_id": 0}))
+    )
+    return dict(Counter(str(each["spec"]["_category"]) for each in found))
 
 
 def in_queue(cluster: Cluster) -> int:

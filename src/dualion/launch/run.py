@@ -97,7 +97,10 @@ def prepare(file: Path, *, library: Path | None = None, here: bool = True) -> Pr
         plan = plan_of(campaign, framework)
     with _naming(file, field="engine"):
         engine = get_engine(
-            campaign.engine, device=campaign.device, trust_model=campaign.trust_model
+            campaign.engine,
+            device=campaign.device,
+            trust_model=campaign.trust_model,
+            check=here,
         )
         if here:
             engine.stamp()
