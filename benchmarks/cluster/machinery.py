@@ -37,10 +37,8 @@ path: {{images: 1}}
 relax: {{fmax: 0.2}}
 band: {{fmax: 0.3}}
 """
-HOPS_EACH = 12
-"""Bands that one arrangement adds: six hops, two ions."""
-JOBS_EACH = 36
-"""Jobs that one arrangement adds: each band has two states of its own to relax."""
+JOBS_EACH = 17.5
+"""Fireworks that one arrangement adds: its bands, and the states they do not share."""
 FRACTIONS = (0.125, 0.25, 0.375, 0.5)
 MOST = 50
 

@@ -66,6 +66,8 @@ class Computer:
         Id of the campaign for which outputs are made.
     on_record
         Called with the key of every hop record that is there.
+    store
+        Where outputs are kept, open already; None: opened here.
     lease
         Seconds after which a claim that is not renewed is void.
 
@@ -79,13 +81,14 @@ class Computer:
     expand: Callable[[Flow, str, tuple[EngineStamp, ...]], dict[str, Any]]
     campaign: str = ""
     on_record: Callable[[str], None] | None = None
+    store: OutputStore | None = None
     lease: float = LEASE
     calls: int = 0
     _outputs: OutputStore = field(init=False)
     _known: dict[str, dict[str, Any]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._outputs = OutputStore(self.cluster)
+        self._outputs = self.store or OutputStore(self.cluster)
 
     @property
     def outputs(self) -> OutputStore:

@@ -15,13 +15,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, TextIO
 
 from dualion.launch.claims import me
 from dualion.launch.compute import Computer
+from dualion.launch.curation import Curator
+from dualion.launch.delivery import OutputStore
 from dualion.launch.firetask import running
 from dualion.launch.queue import LAUNCHES, worker_of
 from dualion.launch.submission import expander
@@ -91,6 +93,16 @@ class Rocket:
 
     cluster: Cluster
 
+    @cached_property
+    def outputs(self) -> OutputStore:
+        """Where outputs are kept; open for as long as this process."""
+        return OutputStore(self.cluster)
+
+    @cached_property
+    def curator(self) -> Curator:
+        """Puts records into the barrier store."""
+        return Curator(self.cluster, self.outputs)
+
     def single(self, fw_id: int | None, *, engine: str | None = None) -> bool:
         """Compute one Firework.
 
@@ -129,6 +141,7 @@ class Rocket:
                 expand=expander(self.cluster),
                 campaign=str(what["campaign"]),
                 on_record=self._curate,
+                store=self.outputs,
             )
             here["computer"] = computer
             here["job"] = what["job"]
@@ -175,17 +188,11 @@ class Rocket:
                 time.sleep(1.0)
 
     def _flush(self) -> None:
-        from dualion.launch.delivery import OutputStore
-
-        store = OutputStore(self.cluster)
-        if any(True for _ in store.waiting()):
-            for name in store.flush():
-                log.info("delivered from the spool: %s", name)
+        for name in self.outputs.flush():
+            log.info("delivered from the spool: %s", name)
 
     def _curate(self, key: str) -> None:
-        from dualion.launch.curation import curate
-
-        curate(self.cluster, [key])
+        self.curator.curate([key])
 
     def _note_worker(self, what: dict[str, Any]) -> None:
         """Write who runs a job, and the queue's id of it, where ``recover`` looks for it."""
