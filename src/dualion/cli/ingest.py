@@ -9,7 +9,7 @@ import typer
 
 from dualion.cli.listing import Column, counted, print_json, print_table
 from dualion.cli.places import store_address
-from dualion.cli.selection import FIELDS, JsonOption, StoreOption, flat
+from dualion.cli.selection import JsonOption, StoreOption, flat, one_of
 from dualion.errors import InputError
 
 if TYPE_CHECKING:
@@ -89,7 +89,6 @@ def ingest(
 
     Each keeps a level of theory of its own. If one cannot be read, nothing is stored.
     """
-    from dualion.cli.selection import _one_of
     from dualion.records import Mechanism
     from dualion.store.foreign.reading import read_path
     from dualion.store.opening import open_store
@@ -105,7 +104,7 @@ def ingest(
         framework,
         working_ion=working_ion,
         host_ion=host_ion,
-        mechanism=_one_of(Mechanism, mechanism, "--mechanism"),
+        mechanism=one_of(Mechanism, mechanism, "--mechanism"),
         hop=hop,
     ).model_copy(
         update={
@@ -129,8 +128,7 @@ def ingest(
             for _, record in found:
                 stored.append("added" if opened.add(record) else "there already")
     rows = [
-        _row(source, record, said)
-        for (source, record), said in zip(found, stored, strict=True)
+        _row(source, record, said) for (source, record), said in zip(found, stored, strict=True)
     ]
     if as_json:
         print_json(rows)
@@ -143,7 +141,6 @@ def ingest(
 
 
 def _row(source: str, record: HopRecord, stored: str) -> dict[str, object]:
-    assert set(FIELDS)  # noqa: S101
     images = 0 if record.images is None else len(record.images)
     return {**flat(record), "source": source, "images": images, "stored": stored}
 

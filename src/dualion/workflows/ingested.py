@@ -179,7 +179,7 @@ def _nudged(
     forces: NDArray[np.float64] | None,
     climbing: int | None,
 ) -> _Nudged:
-    """Forces along and across the path, from true forces or from those of the band."""
+    """Find the forces along and across the path, from true forces or from those of the band."""
     told = None if foreign.along is None else np.array(foreign.along)
     if forces is None:
         return _Nudged(told, None, None)
@@ -300,20 +300,18 @@ def _question(foreign: ForeignBand, reading: Reading, images: Images, ion: str) 
     # In a framework of the second ion alone, its sites are that ion's.
     site_ion = host_ion if host_ion == ion or there[host_ion] or not there[ion] else ion
     xyz = images.xyz
-    places = [xyz[0], xyz[-1][-1:]] if reading.mechanism is Mechanism.VACANCY else [xyz[0]]
-    # Without the initial site an interstitial's host would lack the mover; the judge wants both
-    # sites, the formula below does not.
+    # Both sites of the hop, for the judge; the formula of an interstitial's host has neither.
     host = Geometry(
         lattice=images.lattice,
-        species=(*images.species[:-1], *([site_ion] * len(places))),
-        positions=as_vectors(np.vstack(places)),
+        species=(*images.species[:-1], site_ion, site_ion),
+        positions=as_vectors(np.vstack([xyz[0], xyz[-1, -1:]])),
     )
     reduced = minkowski_reduce(images.cell)[0]
     label = reading.arrangement
     if label is None:
         label = "pure" if host_ion == ion else ("dilute" if there[host_ion] else "full")
     seconds = 0 if host_ion == ion else there[ion] + 1
-    sites = there[host_ion] + (there[ion] if host_ion != ion else 0) + len(places)
+    sites = there[host_ion] + (there[ion] if host_ion != ion else 0) + 2
     return Question(
         campaign=INGESTED,
         framework=reading.framework,
@@ -350,7 +348,7 @@ def _hop(reading: Reading, images: Images, foreign: ForeignBand) -> Hop:
 
 
 def _content(foreign: ForeignBand) -> list[object]:
-    """What was read, as plain data: geometries, energies, settings; not where it lay."""
+    """Return what was read as plain data: geometries, energies, settings; not where it lay."""
     return [
         list(foreign.images.species),
         foreign.images.cell.tolist(),
@@ -393,7 +391,7 @@ def _told_apart(
         told.append(f"potentials: {', '.join(mobile)}")
     if record.note:
         told.insert(0, record.note)
-    findings = [f for f in record.findings if f.value < UNKNOWN_FORCE or not f.unit == "eV/Å"]
+    findings = [f for f in record.findings if f.value < UNKNOWN_FORCE or f.unit != "eV/Å"]
     changes: dict[str, object] = {
         "record_id": content_hash(identity, length=24),
         "theory": theory,
@@ -407,8 +405,10 @@ def _told_apart(
         changes |= {"forward_fit": None, "tangent_forces": (), "error": None}
     elif nudged.largest is None:
         changes["error"] = None
-    elif record.error is not None and Check.CONVERGED in record.error.verified and (
-        float(nudged.largest.max()) > (reading.fmax or foreign.fmax or FMAX)
+    elif (
+        record.error is not None
+        and Check.CONVERGED in record.error.verified
+        and (float(nudged.largest.max()) > (reading.fmax or foreign.fmax or FMAX))
     ):
         changes["error"] = record.error.model_copy(
             update={

@@ -161,9 +161,7 @@ def _trajectory(file: Path) -> tuple[Snapshot, ...]:
             calculator = item.calculator if "calculator" in item else {}
             results = {name: calculator.get(name) for name in ("energy", "forces")}
             fixed = _fixed(head.get("constraints", "[]"))
-            found.append(
-                _snapshot(head.numbers, item.cell, item.positions, results, fixed, where)
-            )
+            found.append(_snapshot(head.numbers, item.cell, item.positions, results, fixed, where))
     return tuple(found)
 
 

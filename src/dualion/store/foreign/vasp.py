@@ -266,10 +266,8 @@ def _free(
     return tuple((0.0, 0.0, 0.0) if k in held else f for k, f in enumerate(forces))
 
 
-def _common(
-    told: Sequence[_Told], folders: Sequence[Path]
-) -> tuple[dict[str, str], list[str]]:
-    """Settings that all images share; refuses what differs."""
+def _common(told: Sequence[_Told], folders: Sequence[Path]) -> tuple[dict[str, str], list[str]]:
+    """Find the settings that all images share; refuses what differs."""
     first = told[1]
     notes: list[str] = []
     for one, folder in zip(told, folders, strict=True):
