@@ -5,9 +5,17 @@ import shutil
 
 import numpy as np
 import pytest
+from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.io import Trajectory, read, write
+from ase.constraints import FixAtoms
+from ase.io import read, write
+from ase.mep import NEB
+from ase.optimize import FIRE
+
+from dualion.records import Check, Outcome
+from dualion.settings import ALGORITHM
+from dualion.store.opening import open_store
 from standin.foreign import (
     LIMIT,
     copper_in_aluminium,
@@ -18,10 +26,6 @@ from standin.foreign import (
     vasprun,
     write_json,
 )
-
-from dualion.records import Check, Outcome
-from dualion.settings import ALGORITHM
-from dualion.store.opening import open_store
 
 WORDS = ("--framework", "al-cu", "--store", "b.sqlite")
 
@@ -209,10 +213,112 @@ def test_the_last_band_of_a_trajectory_is_read(ingested, tmp_path, truth, suffix
 
 
 def test_a_trajectory_as_ases_band_writes_it(ingested, tmp_path, truth):
-    with Trajectory(str(tmp_path / "neb.traj"), "w") as file:
-        for atoms in single_points(truth):
-            file.write(atoms)
-    check(ingested(tmp_path / "neb.traj", "--engine", "emt", "--functional", "none"), truth)
+    rows = [image.copy() for image in truth.images]
+    for row in rows:
+        row.calc = EMT()
+        row.get_forces()
+    band = NEB(rows, k=2.0, climb=True, method="improvedtangent")
+    FIRE(band, logfile=None, trajectory=str(tmp_path / "neb.traj")).run(fmax=1e-9, steps=2)
+    record = ingested(tmp_path / "neb.traj", "--engine", "emt", "--functional", "none")
+    check(record, truth, digits=2e-3)
+    assert "the last 5 of 15 frames" in record.note
+
+
+def salt(tmp_path, mover, *, also=(), others=()):
+    """A made-up band in rocksalt: one ion hops into a vacancy, its energies are a sine's."""
+    cell = bulk("LiCl", "rocksalt", a=5.14, cubic=True).repeat(2)
+    lithium = [k for k, symbol in enumerate(cell.symbols) if symbol == "Li"]
+    gap = lithium[0]
+    near = [k for k in lithium if abs(cell.get_distance(gap, k, mic=True) - 5.14 / 2**0.5) < 1e-3]
+    jumper = near[0]
+    for row in others:
+        cell.symbols[lithium[row]] = "Cu"
+    cell.symbols[jumper] = mover
+    way = cell.get_distance(jumper, gap, mic=True, vector=True)
+    frames = []
+    for share in np.linspace(0.0, 1.0, 5):
+        frame = cell.copy()
+        frame.positions[jumper] += share * way
+        for row in also:
+            frame.positions[near[row]] += 0.8 * share * way
+        del frame[gap]
+        frame.info["energy"] = 0.4 * float(np.sin(np.pi * share))
+        frames.append(frame)
+    file = tmp_path / f"{mover}{len(also)}{len(others)}.extxyz"
+    write(file, frames)
+    return file
+
+
+TOLD = ("--framework", "licl", "--engine", "sine", "--converged", "--store", "s.sqlite", "--json")
+
+
+def test_two_ions_on_a_named_hop_stand_in_one_row(dualion, tmp_path):
+    for mover in ("Li", "Cu"):
+        answer = dualion("ingest", salt(tmp_path, mover), *TOLD, "--hop", "h1")
+        assert answer.code == 0, answer.err
+        (row,) = json.loads(answer.out)
+        assert row["hop_class"] == "h1"
+        assert row["arrangement"] == ("pure" if mover == "Li" else "dilute")
+        assert row["fraction"] == (0.0 if mover == "Li" else 1 / 32)
+        assert row["formula"] == "Li32Cl32"
+        assert row["path_length"] == pytest.approx(5.14 / 2**0.5)
+        assert row["min_image_distance"] == pytest.approx(10.28)
+        assert row["forward"] == pytest.approx(0.4)
+    told = dualion("compare", "--framework", "licl", "--pair", "Li,Cu", "--store", "s.sqlite")
+    assert told.code == 0, told.err
+    assert told.out.count("0.400") >= 2
+
+
+def test_hops_without_a_name_never_share_a_row(dualion, tmp_path):
+    rows = []
+    for mover in ("Li", "Cu"):
+        rows += json.loads(dualion("ingest", salt(tmp_path, mover), *TOLD).out)
+    with open_store(tmp_path / "s.sqlite", read_only=True) as store:
+        records = [store.get(row["record_id"]) for row in rows]
+    assert records[0].theory.fingerprint == records[1].theory.fingerprint
+    assert records[0].hop.member != records[1].hop.member
+
+
+def test_a_mixed_cell_is_not_called_pure(dualion, tmp_path):
+    (row,) = json.loads(dualion("ingest", salt(tmp_path, "Li", others=(9, 20)), *TOLD).out)
+    assert row["arrangement"] == "x=0.06"
+    assert row["fraction"] == pytest.approx(2 / 32)
+
+
+def test_an_ion_that_goes_along_is_told(dualion, tmp_path):
+    (row,) = json.loads(dualion("ingest", salt(tmp_path, "Li", also=(5,)), *TOLD).out)
+    assert "a concerted hop" in row["note"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--hop", "h9"), "has no hop 'h9': name one of h1"),
+        (("--hop", "h1", "--mechanism", "interstitial"), "only vacancy hops"),
+        (("--mechanism", "magic"), "unknown value 'magic'"),
+        (("--fmax", "-1"), "is no force"),
+        (("--host-ion", "Xx"), "no cation 'Xx'"),
+    ],
+)
+def test_a_name_that_does_not_fit_is_refused(dualion, tmp_path, words, told):
+    answer = dualion("ingest", salt(tmp_path, "Li"), *TOLD, *words)
+    assert answer.code == 2
+    assert told in answer.one_line_error()
+
+
+def test_atoms_held_fixed_do_not_keep_a_band_from_converging(ingested, folder, truth):
+    """Their forces are left; VASP does not look at them either."""
+    fixed = 3
+    for k, image in enumerate(truth.images):
+        forces = truth.forces[k].copy()
+        forces[fixed] = 0.7
+        held = image.copy()
+        held.set_constraint(FixAtoms([fixed]))
+        place = folder / f"{k:02d}"
+        (place / "OUTCAR").write_text(outcar(image, truth.energies[k], forces))
+        for name in ("CONTCAR", "POSCAR"):
+            write(place / name, held, format="vasp")
+    assert ingested(folder).outcome is Outcome.CONVERGED
 
 
 def test_of_a_pair_of_files_the_relaxed_path_is_read(ingested, tmp_path, truth):
@@ -261,7 +367,7 @@ def test_two_bands_of_one_cell_share_a_level_of_theory_and_another_cutoff_does_n
     assert one.record_id != other.record_id
 
 
-def refused(dualion, path, *words, **also):
+def refused(dualion, path, *words):
     engine = () if path.is_dir() else ("--engine", "emt")
     answer = dualion("ingest", path, *engine, *words, *WORDS)
     assert answer.code == 2

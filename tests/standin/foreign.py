@@ -14,6 +14,7 @@ from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 from ase.mep import NEB
+from ase.mep.neb import NEBState
 from ase.optimize import BFGS, FIRE
 
 LIMIT = 0.03
@@ -76,8 +77,6 @@ def tangents(truth: Truth) -> np.ndarray:
     for row, energy in zip(rows, truth.energies, strict=True):
         row.calc = SinglePointCalculator(row, energy=float(energy), forces=np.zeros((31, 3)))
     band = NEB(rows, k=0.0, method="improvedtangent")
-    from ase.mep.neb import NEBState
-
     state = NEBState(band, rows, truth.energies)
     found = []
     for k in range(1, 4):
@@ -138,8 +137,10 @@ def outcar(
             "  Free energy of the ion-electron system (eV)",
             "  ---------------------------------------------------",
             f"  free energy    TOTEN  =      {energy + 9.0:14.8f} eV",
-            f"  energy without entropy = {energy + 9.0:16.8f}  "
-            f"energy(sigma->0) = {energy + 9.0:16.8f}",
+            (
+                f"  energy without entropy = {energy + 9.0:16.8f}  "
+                f"energy(sigma->0) = {energy + 9.0:16.8f}"
+            ),
             *lattice,
             " POSITION                                       TOTAL-FORCE (eV/Angst)",
             " " + "-" * 83,
@@ -151,15 +152,17 @@ def outcar(
         text += [" " + "-" * 83, "    total drift:          0.000000      0.000000     0.000000"]
         if along is not None:
             text.append(
-                f"  NEB: projections on to tangent (spring, REAL)     0.012345 {along + shift:12.6f}"
+                f"  NEB: projections on to tangent (spring, REAL)  0.012345 {along + shift:12.6f}"
             )
         text += [
             "  FREE ENERGIE OF THE ION-ELECTRON SYSTEM (eV)",
             "  ---------------------------------------------------",
             f"  free  energy   TOTEN  = {energy + shift + 0.01:18.8f} eV",
             "",
-            f"  energy  without entropy={energy + shift + 0.02:18.8f}  "
-            f"energy(sigma->0) ={energy + shift:18.8f}",
+            (
+                f"  energy  without entropy={energy + shift + 0.02:18.8f}  "
+                f"energy(sigma->0) ={energy + shift:18.8f}"
+            ),
             "",
         ]
     text += [
@@ -217,7 +220,8 @@ def vasprun(atoms: Atoms, energy: float, forces: np.ndarray) -> str:
  </generator>
  <incar><i type="string" name="PREC">accura</i><i name="ENCUT"> 400.00</i>
   <i name="EDIFFG"> -0.03</i></incar>
- <kpoints><generation param="Gamma"><v type="int" name="divisions"> 2 2 2 </v></generation></kpoints>
+ <kpoints><generation param="Gamma"><v type="int" name="divisions"> 2 2 2 </v></generation>
+ </kpoints>
  <parameters><separator name="electronic"><i type="string" name="PREC">accura</i>
   <i name="ENMAX"> 400.00</i><i type="int" name="ISPIN"> 1</i><i type="string" name="GGA">PE</i>
  </separator></parameters>

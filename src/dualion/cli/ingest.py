@@ -14,7 +14,7 @@ from dualion.errors import InputError
 
 if TYPE_CHECKING:
     from dualion.records import Framework, HopClass, HopRecord, Mechanism
-    from dualion.workflows.ingested import Reading
+    from dualion.workflows.reading import Reading
 
 _SHOWN = (
     Column("source", "read from"),
@@ -116,10 +116,11 @@ def ingest(
             "trusted": converged,
         }
     )
-    found: list[tuple[str, HopRecord]] = []
-    for path in paths:
-        for band in read_path(path, images=images, ends=ends):
-            found.append((band.source, ingested_record(band, reading)))
+    found = [
+        (band.source, ingested_record(band, reading))
+        for path in paths
+        for band in read_path(path, images=images, ends=ends)
+    ]
     stored: list[str] = []
     if dry_run:
         stored = ["dry run"] * len(found)
@@ -159,7 +160,7 @@ def _reading(
     from dualion.structures.catalogue import require_name
     from dualion.structures.cations import cation
     from dualion.structures.library import find_library
-    from dualion.workflows.ingested import INGESTED, Reading
+    from dualion.workflows.reading import INGESTED, Reading
 
     require_name(name)
     for ion in (working_ion, host_ion):
@@ -176,6 +177,9 @@ def _reading(
             framework=name,
             prototype=framework.prototype,
             framework_fingerprint=framework.fingerprint,
+            framework_species=tuple(
+                sorted(set(framework.parent.species) - {framework.working_ion})
+            ),
             working_ion=working_ion,
             host_ion=host_ion or framework.working_ion,
             mechanism=mechanism,
@@ -206,7 +210,11 @@ def _hop_class(framework: Framework, mechanism: Mechanism, name: str) -> HopClas
         )
     ion = framework.working_ion
     network = find_hops(
-        framework.parent, working_sites(framework.parent, ion), mechanism=mechanism, ion=ion
+        framework.parent,
+        working_sites(framework.parent, ion),
+        mechanism=mechanism,
+        ion=ion,
+        max_length=None,
     )
     for known in network.classes:
         if known.class_id == name:

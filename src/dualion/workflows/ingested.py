@@ -15,63 +15,41 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dualion.engines.neb import neb_forces, tangents
-from dualion.errors import InputError
 from dualion.records import (
-    Arrangement,
     Band,
     Check,
     EndPoints,
     EngineStamp,
     Finding,
-    Geometry,
-    Hop,
-    HopClass,
     HopRecord,
     Images,
     LevelOfTheory,
     Mechanism,
     Path,
     Record,
-    as_vectors,
     content_hash,
 )
 from dualion.structures.cations import CATIONS
 from dualion.workflows.jobs import make_record
-from dualion.workflows.question import Question
+from dualion.workflows.reading import (
+    INGESTED,
+    WHOLE,
+    Reading,
+    content,
+    question_of,
+    require_ion,
+    stamp_of,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dualion.store.foreign.band import ForeignBand
 
-INGESTED = "ingested"
-"""Campaign, hop class and algorithm of such records."""
 FMAX = 0.05
 """Largest NEB force of a converged band that does not tell its own limit, in eV/Å."""
-LENGTH_OFF = 0.35
-"""A hop whose length differs from its class's by more than this share is another's."""
 UNKNOWN_FORCE = 1e6
 """Stands in the band for a force that nobody told, in eV/Å."""
-_WHOLE = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
-
-
-class Reading(Record):
-    """What the user says of a band."""
-
-    framework: str
-    prototype: str = ""
-    framework_fingerprint: str
-    working_ion: str | None = None
-    host_ion: str | None = None
-    mechanism: Mechanism = Mechanism.VACANCY
-    hop_class: HopClass | None = None
-    arrangement: str | None = None
-    engine: str | None = None
-    functional: str | None = None
-    charge: int | None = None
-    fmax: float | None = None
-    trusted: bool = False
-    """Whether the band counts as converged where nothing in it says so."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +85,7 @@ def ingested_record(foreign: ForeignBand, reading: Reading) -> HopRecord:
     """
     mover = find_mover(foreign.images)
     ion = foreign.images.species[mover]
-    _require_ion(foreign, reading, ion, mover)
+    require_ion(foreign, reading, ion, mover)
     order = [k for k in range(len(foreign.images.species)) if k != mover] + [mover]
     xyz = foreign.images.xyz[:, order]
     species = tuple(foreign.images.species[k] for k in order)
@@ -117,9 +95,9 @@ def ingested_record(foreign: ForeignBand, reading: Reading) -> HopRecord:
     climbing = 1 + int(np.argmax(energies[1:-1])) if foreign.climbing else None
     nudged = _nudged(foreign, xyz, energies, forces, climbing)
     converged, evidence, notes = _convergence(foreign, reading, nudged)
-    stamp = _stamp(foreign, reading, species, ion)
+    stamp = stamp_of(foreign, reading, species, ion)
     band = _band(images, energies, nudged, climbing, converged, stamp, foreign)
-    question = _question(foreign, reading, images, ion)
+    question = question_of(foreign, reading, images, ion)
     ends = _endpoints(images)
     path = Path(
         images=images,
@@ -138,40 +116,6 @@ def find_mover(images: Images) -> int:
     return int(np.argmax(np.round(np.linalg.norm(net, axis=1), 9)))
 
 
-def _require_ion(foreign: ForeignBand, reading: Reading, ion: str, mover: int) -> None:
-    length = float(np.linalg.norm(foreign.images.xyz[-1, mover] - foreign.images.xyz[0, mover]))
-    if ion not in CATIONS or (reading.working_ion not in {None, ion}):
-        wanted = reading.working_ion or f"one of {', '.join(CATIONS)}"
-        raise InputError(
-            f"the atom that moves farthest is {ion} (atom {mover}, {length:.2f} Å), not {wanted}",
-            where=foreign.source,
-            remedy="check the order of the atoms in both ends, or name the ion with --working-ion",
-        )
-    hop = reading.hop_class
-    if hop is not None and abs(length - hop.length) > LENGTH_OFF * hop.length:
-        raise InputError(
-            f"{ion} moves {length:.2f} Å, but hop {hop.class_id} is {hop.length:.2f} Å long",
-            where=foreign.source,
-            remedy="name another hop, or leave out --hop",
-        )
-    for name, said, read in (
-        ("charge", reading.charge, foreign.charge),
-        ("functional", reading.functional, dict(foreign.settings).get("functional")),
-    ):
-        if said is not None and read is not None and str(said).lower() != str(read).lower():
-            raise InputError(
-                f"{name} is {read}, not {said}",
-                where=foreign.source,
-                remedy=f"leave out --{name}, the files tell it",
-            )
-    if reading.engine is None and not foreign.engine:
-        raise InputError(
-            "does not tell what computed it",
-            where=foreign.source,
-            remedy="name the program or model with --engine, and --functional where it has one",
-        )
-
-
 def _nudged(
     foreign: ForeignBand,
     xyz: NDArray[np.float64],
@@ -183,6 +127,7 @@ def _nudged(
     told = None if foreign.along is None else np.array(foreign.along)
     if forces is None:
         return _Nudged(told, None, None)
+    norm: float | None
     top = int(np.argmax(energies[1:-1]))
     if not foreign.nudged:
         # Without the springs, which space the images and say nothing of the path.
@@ -224,26 +169,6 @@ def _convergence(
     elif largest > limit:
         notes.append(f"NEB forces up to {largest:.3f} eV/Å, above {limit:.3f}")
     return largest <= limit or trust, [finding], notes
-
-
-def _stamp(
-    foreign: ForeignBand, reading: Reading, species: tuple[str, ...], ion: str
-) -> EngineStamp:
-    """Level of theory, without what differs between two ions in the same framework."""
-    mobile = {ion, reading.host_ion or ion, reading.working_ion or ion, *CATIONS}
-    rest = Counter(symbol for symbol in species if symbol not in mobile)
-    settings = dict(foreign.settings)
-    if reading.functional:
-        settings["functional"] = settings.get("functional", reading.functional)
-    settings["origin"] = INGESTED
-    settings["framework atoms"] = " ".join(f"{s}{n}" for s, n in sorted(rest.items())) or "none"
-    settings |= {f"potential {s}": t for s, t in foreign.potentials if s not in mobile}
-    return EngineStamp(
-        engine=reading.engine or foreign.engine,
-        code=foreign.code or (reading.engine or foreign.engine),
-        version=foreign.version or "unknown",
-        parameters=tuple(sorted(settings.items())),
-    )
 
 
 def _band(
@@ -292,74 +217,6 @@ def _endpoints(images: Images) -> EndPoints:
     )
 
 
-def _question(foreign: ForeignBand, reading: Reading, images: Images, ion: str) -> Question:
-    from ase.geometry import minkowski_reduce
-
-    host_ion = reading.host_ion or ion
-    there = Counter(images.species[:-1])
-    # In a framework of the second ion alone, its sites are that ion's.
-    site_ion = host_ion if host_ion == ion or there[host_ion] or not there[ion] else ion
-    xyz = images.xyz
-    # Both sites of the hop, for the judge; the formula of an interstitial's host has neither.
-    host = Geometry(
-        lattice=images.lattice,
-        species=(*images.species[:-1], site_ion, site_ion),
-        positions=as_vectors(np.vstack([xyz[0], xyz[-1, -1:]])),
-    )
-    reduced = minkowski_reduce(images.cell)[0]
-    label = reading.arrangement
-    if label is None:
-        label = "pure" if host_ion == ion else ("dilute" if there[host_ion] else "full")
-    seconds = 0 if host_ion == ion else there[ion] + 1
-    sites = there[host_ion] + (there[ion] if host_ion != ion else 0) + 2
-    return Question(
-        campaign=INGESTED,
-        framework=reading.framework,
-        prototype=reading.prototype,
-        framework_fingerprint=reading.framework_fingerprint,
-        settings_fingerprint=content_hash([INGESTED, list(foreign.settings)]),
-        host_ion=host_ion,
-        moving_ion=ion,
-        arrangement=Arrangement(label=label, fraction=min(seconds / sites, 1.0)),
-        hop=_hop(reading, images, foreign),
-        host=host,
-        supercell=_WHOLE,
-        min_image_distance=float(np.linalg.norm(reduced, axis=1).min()),
-        charge=foreign.charge if foreign.charge is not None else (reading.charge or 0),
-    )
-
-
-def _hop(reading: Reading, images: Images, foreign: ForeignBand) -> Hop:
-    start, vector = images.xyz[0, -1], images.xyz[-1, -1] - images.xyz[0, -1]
-    known = reading.hop_class
-    (place,), (along,) = as_vectors(start[None]), as_vectors(vector[None])
-    return Hop(
-        class_id=INGESTED if known is None else known.class_id,
-        # Hops of no known class are no two the same: each has a number of its own.
-        member=int(content_hash(_content(foreign), 4), 16) if known is None else 0,
-        mechanism=reading.mechanism,
-        orbits=("?", "?") if known is None else known.orbits,
-        length=float(np.linalg.norm(vector)) if known is None else known.length,
-        multiplicity=0 if known is None else known.multiplicity,
-        self_mirror=False if known is None else known.self_mirror,
-        initial_position=place,
-        vector=along,
-    )
-
-
-def _content(foreign: ForeignBand) -> list[object]:
-    """Return what was read as plain data: geometries, energies, settings; not where it lay."""
-    return [
-        list(foreign.images.species),
-        foreign.images.cell.tolist(),
-        foreign.images.xyz.tolist(),
-        list(foreign.energies),
-        [foreign.engine, foreign.code, foreign.version],
-        list(foreign.settings),
-        list(foreign.potentials),
-    ]
-
-
 def _told_apart(
     record: HopRecord,
     foreign: ForeignBand,
@@ -372,11 +229,11 @@ def _told_apart(
     theory = LevelOfTheory(
         stamp=record.theory.stamp,
         charge=record.theory.charge,
-        supercell=_WHOLE,
+        supercell=WHOLE,
         algorithm=INGESTED,
     )
     identity = [
-        *_content(foreign),
+        *content(foreign),
         reading.framework,
         reading.framework_fingerprint,
         record.host_ion,

@@ -140,7 +140,7 @@ def require_band(snapshots: Sequence[Snapshot], *, where: str) -> tuple[Images, 
 def forces_between(
     snapshots: Sequence[Snapshot],
 ) -> tuple[tuple[tuple[Vec3, ...], ...] | None, bool, tuple[float, ...] | None]:
-    """Forces on the interior images, whether they are the band's, and what is told along the path.
+    """Collect the forces on the interior images, and say whose they are.
 
     Returns
     -------

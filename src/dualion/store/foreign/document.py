@@ -31,7 +31,7 @@ def read_document(file: Path) -> ForeignBand:
     """Read a NebResult.
 
     Its fields ``images`` (pymatgen structures), ``energies`` in eV, and where they are there
-    ``forces`` in eV/Å, ``state`` and ``neb_method`` are read; also one level down, under ``output``.
+    ``forces`` in eV/Å, ``state`` and ``neb_method`` are read, at the top or under ``output``.
 
     Raises
     ------

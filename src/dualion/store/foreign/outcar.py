@@ -114,7 +114,7 @@ def read_outcar(file: Path) -> Outcar:
         raise _cut(file, f"it ends after the forces of step {seen.steps + 1}, before its energy")
     if seen.last is None or seen.energy is None:
         raise _cut(file, "no whole ionic step")
-    species = ()
+    species: tuple[str, ...] = ()
     if len(seen.elements) == len(seen.counts):
         pairs = zip(seen.elements, seen.counts, strict=True)
         species = tuple(symbol for symbol, count in pairs for _ in range(count))

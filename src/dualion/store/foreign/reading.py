@@ -40,20 +40,7 @@ def read_path(
     if not path.exists():
         raise StructureError("is not there", where=str(path))
     if path.is_dir():
-        if images is not None:
-            raise InputError("is a folder", where=str(path), remedy="leave out --images")
-        if is_band_folder(path):
-            return (read_vasp(path, ends=ends),)
-        relaxed = sorted(
-            file for file in path.iterdir() if file.stem.endswith(RELAXED) and _is_xyz(file)
-        )
-        if relaxed and ends is None:
-            return tuple(read_frames(file) for file in relaxed)
-        raise StructureError(
-            "holds no folders 00, 01, …",
-            where=str(path),
-            remedy="give the folder of the band itself, or a .traj, .xyz or .json file",
-        )
+        return _read_folder(path, images=images, ends=ends)
     suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
     if suffix == ".json":
         if images is not None or ends is not None:
@@ -67,12 +54,28 @@ def read_path(
             where=str(path),
             remedy="give a folder with 00, 01, …, or a .traj, .xyz, .extxyz or .json file",
         )
-    if path.stem.endswith(FIRST_GUESS) and _is_xyz(path):
-        relaxed_file = path.with_name(path.name.replace(FIRST_GUESS, RELAXED))
-        if relaxed_file.is_file():
-            path = relaxed_file
+    if path.stem.endswith(FIRST_GUESS):
+        relaxed = path.with_name(path.stem.removesuffix(FIRST_GUESS) + RELAXED + path.suffix)
+        path = relaxed if relaxed.is_file() else path
     return (read_frames(path, images=images, ends=ends),)
 
 
-def _is_xyz(file: Path) -> bool:
-    return file.is_file() and file.suffix in {".xyz", ".extxyz"}
+def _read_folder(
+    path: Path, *, images: int | None, ends: tuple[Path, Path] | None
+) -> tuple[ForeignBand, ...]:
+    if images is not None:
+        raise InputError("is a folder", where=str(path), remedy="leave out --images")
+    if is_band_folder(path):
+        return (read_vasp(path, ends=ends),)
+    relaxed = sorted(
+        file
+        for file in path.iterdir()
+        if file.stem.endswith(RELAXED) and file.suffix in FRAMES and file.is_file()
+    )
+    if not relaxed or ends is not None:
+        raise StructureError(
+            "holds no folders 00, 01, …",
+            where=str(path),
+            remedy="give the folder of the band itself, or a .traj, .xyz or .json file",
+        )
+    return tuple(read_frames(file) for file in relaxed)

@@ -117,7 +117,7 @@ def read_vasp(folder: Path, *, ends: tuple[Path, Path] | None = None) -> Foreign
         told.append(_image(place, None if ends is None or end is None else ends[end]))
     images, energies = require_band([one.snapshot for one in told], where=where)
     settings, notes = _common(told, folders)
-    incar = dict(told[len(told) // 2].incar) | _incar(folder)
+    incar = dict(told[1].incar) | (_incar(folder) or _incar(folders[1]))
     settings = _with_files(settings, incar, folder, images.species)
     inner = told[1:-1]
     forces, nudged, along = forces_between([one.snapshot for one in told])
@@ -315,7 +315,7 @@ def _with_files(
                     f"{name} = {incar[name]!r} are no numbers", where=str(folder / "INCAR")
                 ) from error
     merged |= settings
-    kpoints = find(folder, "KPOINTS")
+    kpoints = find(folder, "KPOINTS") or find(folder / "01", "KPOINTS")
     if kpoints is not None:
         rows = [" ".join(line.split("!")[0].split()).upper() for line in lines(kpoints)][1:]
         if "KSPACING" in merged:
