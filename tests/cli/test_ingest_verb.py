@@ -49,8 +49,7 @@ def ingested(dualion, tmp_path):
         assert answer.code == 0, answer.err
         (row,) = json.loads(answer.out)
         with open_store(tmp_path / "b.sqlite", read_only=True) as store:
-            record = store.get(row["record_id"])
-        return record
+            return store.get(row["record_id"])
 
     return run
 
@@ -123,7 +122,7 @@ def test_a_vasp_band_gives_the_barrier_path_and_forces_of_emt(ingested, tmp_path
     assert record.forward_fit >= record.forward
 
 
-def test_projected_forces_mean_the_same_as_true_ones(ingested, dualion, tmp_path, truth):
+def test_projected_forces_mean_the_same_as_true_ones(ingested, tmp_path, truth):
     records = [
         ingested(vasp_folder(tmp_path / name, truth, projected=projected))
         for name, projected in (("a", False), ("b", True))
@@ -161,7 +160,7 @@ def test_a_contcar_that_is_a_step_ahead_gives_way_to_where_the_energy_was_comput
 
 
 def test_a_band_above_its_own_limit_is_unconverged_and_superseded_by_a_wider_one(
-    ingested, dualion, tmp_path, folder, truth
+    ingested, folder, truth
 ):
     record = ingested(folder, "--fmax", "0.0001")
     assert record.outcome is Outcome.UNCONVERGED

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import Field
 
 from dualion.errors import InputError
 from dualion.records import (
