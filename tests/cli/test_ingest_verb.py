@@ -139,7 +139,8 @@ def test_vasprun_serves_where_there_is_no_outcar(ingested, folder, truth):
         (folder / f"{k:02d}" / "vasprun.xml").write_text(text)
     record = ingested(folder)
     check(record, truth)
-    assert dict(record.theory.stamp.parameters)["ENCUT"] == "400"
+    told = dict(record.theory.stamp.parameters)
+    assert (told["ENCUT"], told["functional"]) == ("400", "PBE")
 
 
 def test_the_ends_may_lie_elsewhere(ingested, folder, truth, tmp_path):

@@ -223,7 +223,7 @@ def vasprun(atoms: Atoms, energy: float, forces: np.ndarray) -> str:
  <kpoints><generation param="Gamma"><v type="int" name="divisions"> 2 2 2 </v></generation>
  </kpoints>
  <parameters><separator name="electronic"><i type="string" name="PREC">accura</i>
-  <i name="ENMAX"> 400.00</i><i type="int" name="ISPIN"> 1</i><i type="string" name="GGA">PE</i>
+  <i name="ENMAX"> 400.00</i><i type="int" name="ISPIN"> 1</i><i type="string" name="GGA">--</i>
  </separator></parameters>
  <atominfo>
   <array name="atoms"><set>{each}</set></array>

@@ -200,7 +200,7 @@ def _settings(seen: _Seen) -> tuple[tuple[str, str], ...]:
         known["GGA"] = seen.found["LEXCH"]
     for name in ("LDAUL", "LDAUU", "LDAUJ"):
         values = known.pop(name, "").split()
-        if len(values) == len(seen.elements):
+        if values and len(values) == len(seen.elements):
             known[name] = per_element(seen.elements, values, name)
     return tuple(sorted((name, plain(value)) for name, value in known.items()))
 

@@ -92,5 +92,9 @@ def _scale(scales: list[float], cell: NDArray[np.float64]) -> NDArray[np.float64
         return np.array(scales)
     scale = scales[0]
     if scale < 0.0:
-        scale = float((-scale / abs(np.linalg.det(cell))) ** (1.0 / 3.0))
+        volume = abs(float(np.linalg.det(cell)))
+        if not volume > 0.0:
+            message = "a cell without volume"
+            raise ValueError(message)
+        scale = (-scale / volume) ** (1.0 / 3.0)
     return np.full(3, scale)

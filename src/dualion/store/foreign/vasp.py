@@ -30,6 +30,8 @@ FUNCTIONALS = {
     "AM": "AM05",
 }
 """Names of the values of GGA."""
+POTENTIALS = {"PAW_PBE": "PBE", "PAW_GGA": "PW91", "PAW": "LDA", "PAW_LDA": "LDA"}
+"""Functional of a potential's kind, which VASP takes where GGA is not set."""
 OTHER_GEOMETRY = 0.1
 """An output whose atoms lie further than this from the image's own geometry, in Å, is another's."""
 MOVED_ON = 1e-3
@@ -56,6 +58,7 @@ _PHYSICS = (
     "NUPDOWN",
     "PREC",
 )
+_UNSET = {"", "F", "-", "--", "NONE"}
 _PER_SPECIES = ("LDAUL", "LDAUU", "LDAUJ")
 
 
@@ -118,7 +121,8 @@ def read_vasp(folder: Path, *, ends: tuple[Path, Path] | None = None) -> Foreign
     images, energies = require_band([one.snapshot for one in told], where=where)
     settings, notes = _common(told, folders)
     incar = dict(told[1].incar) | (_incar(folder) or _incar(folders[1]))
-    settings = _with_files(settings, incar, folder, images.species)
+    titles = [title for one in told for _, title in one.potentials]
+    settings = _with_files(settings, incar, folder, species=images.species, titles=titles)
     inner = told[1:-1]
     forces, nudged, along = forces_between([one.snapshot for one in told])
     if any(not one.complete for one in inner):
@@ -300,7 +304,12 @@ def _common(told: Sequence[_Told], folders: Sequence[Path]) -> tuple[dict[str, s
 
 
 def _with_files(
-    settings: dict[str, str], incar: dict[str, str], folder: Path, species: tuple[str, ...]
+    settings: dict[str, str],
+    incar: dict[str, str],
+    folder: Path,
+    *,
+    species: tuple[str, ...],
+    titles: Sequence[str],
 ) -> dict[str, str]:
     """Add what only INCAR and KPOINTS say; what the outputs say goes before."""
     merged = {name: plain(incar[name]) for name in _PHYSICS if incar.get(name)}
@@ -321,15 +330,25 @@ def _with_files(
         if "KSPACING" in merged:
             del merged["KSPACING"]  # VASP prefers the file
         merged["KPOINTS"] = " / ".join(row for row in rows if row)[:500]
-    functional = merged.get("METAGGA", "F")
-    if functional in {"F", "--", "NONE", "-"}:
-        merged.pop("METAGGA", None)
-        functional = FUNCTIONALS.get(merged.get("GGA", ""), merged.get("GGA", ""))
-    if merged.get("LHFCALC") == "T":
-        functional = f"hybrid of {functional}"
-    if functional and functional != "--":
+    functional = _functional(merged, titles)
+    for name in ("GGA", "METAGGA"):
+        merged.pop(name, None)  # said by the functional, whoever told it
+    if functional:
         merged["functional"] = functional
     return merged
+
+
+def _functional(settings: dict[str, str], titles: Sequence[str]) -> str:
+    """Name the functional; where no tag does, the potentials do. Empty: nothing tells."""
+    meta, gga = settings.get("METAGGA", ""), settings.get("GGA", "")
+    name = FUNCTIONALS.get(gga, gga)
+    if meta not in _UNSET:
+        name = meta
+    elif gga in _UNSET:
+        kinds = {POTENTIALS.get(title.split()[0], "") for title in titles if title}
+        name = kinds.pop() if len(kinds) == 1 else ""
+    hybrid = settings.get("LHFCALC") == "T"
+    return f"hybrid of {name or 'unknown'}" if hybrid else name
 
 
 def _incar(folder: Path) -> dict[str, str]:
