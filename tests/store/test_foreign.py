@@ -148,6 +148,22 @@ def test_an_atom_that_leaves_the_cell_goes_on_outside():
     assert images.xyz[:, 0, 0] == pytest.approx([8.0, 8.9, 9.8, 10.7])
 
 
+@pytest.mark.parametrize("place", ["position", "cell", "flat", "far"])
+def test_damaged_numbers_of_any_frame_are_refused(tmp_path, place):
+    rows = [Atoms("LiCl", [[0, 0, 0], [x, 2, 2]], cell=[9, 9, 9], pbc=True) for x in (1, 2, 3)]
+    for energy, row in enumerate(rows):
+        row.info["energy"] = float(energy)
+    if place == "position":
+        rows[1].positions[1, 2] = np.nan
+    elif place == "far":
+        rows[1].positions[1, 2] = 1e12
+    else:
+        rows[1].cell[2] = [0.0, 0.0, np.inf] if place == "cell" else [9.0, 9.0, 1e-6]
+    write(tmp_path / "x.extxyz", rows)
+    with pytest.raises(StructureError, match="frame 1"):
+        read_frames(tmp_path / "x.extxyz")
+
+
 def test_a_pickled_trajectory_of_old_is_never_opened(tmp_path):
     class Trap:
         def __reduce__(self):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -18,8 +17,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+FLATTEST = 1e-3
+"""Volume of a cell by the product of its edges below which it is damage."""
 SAME_CELL = 1e-3
 """Lattice vectors of two images that differ by more, in Å, are two cells."""
+LARGEST = 1e6
+"""Larger numbers are damage: of positions in Å, energies in eV and forces in eV/Å."""
 MAX_ATOMS = 5_000
 """A larger cell is refused: its band would not fit into a record."""
 
@@ -105,12 +108,10 @@ def require_band(snapshots: Sequence[Snapshot], *, where: str) -> tuple[Images, 
         raise StructureError(
             f"{len(first)} atoms (at least 1, at most {MAX_ATOMS})", where=snapshots[0].where
         )
-    if not np.isfinite(first.cell).all() or first.volume < 1.0:
-        raise StructureError("its cell has no volume", where=snapshots[0].where)
     for index, shot in enumerate(snapshots):
         place = f"{shot.where or where} (image {index})"
         _require_alike(first, shot.geometry, place)
-        if shot.energy is None or not math.isfinite(shot.energy):
+        if shot.energy is None or not abs(shot.energy) < LARGEST:
             value = "none" if shot.energy is None else str(shot.energy)
             raise StructureError(
                 f"no energy of this image (found: {value})",
@@ -118,7 +119,7 @@ def require_band(snapshots: Sequence[Snapshot], *, where: str) -> tuple[Images, 
                 remedy="finish its calculation; for the two ends, name theirs with --ends",
             )
         if shot.forces is not None and (
-            len(shot.forces) != len(first) or not np.isfinite(np.array(shot.forces)).all()
+            len(shot.forces) != len(first) or not np.abs(np.array(shot.forces)).max() < LARGEST
         ):
             raise StructureError("a force is missing or no number", where=place)
     xyz = [first.xyz]
@@ -179,7 +180,7 @@ def plain_geometry(
     Raises
     ------
     StructureError
-        If a number is not finite, a shape is wrong, or a symbol is no element.
+        If a number is not finite, a shape is wrong, the cell flat, or a symbol is no element.
     """
     from ase.data import atomic_numbers
 
@@ -193,8 +194,15 @@ def plain_geometry(
     unknown = [s for s in species if s not in atomic_numbers or s == "X"]
     if unknown:
         raise StructureError(f"no element {unknown[0]!r}", where=where)
-    if not np.isfinite(cell).all() or not np.isfinite(xyz).all():
-        raise StructureError("a position or lattice vector is no number", where=where)
+    largest = float(np.abs(np.vstack([cell, xyz])).max())  # NaN if any is
+    if not largest < LARGEST:
+        raise StructureError(
+            f"a position or lattice vector is no number, or far out ({largest} Å)", where=where
+        )
+    edges = np.linalg.norm(cell, axis=1)
+    volume = abs(float(np.linalg.det(cell)))
+    if edges.min() < 0.5 or volume < FLATTEST * edges.prod():
+        raise StructureError(f"its cell of {volume:.3g} Å³ is flat", where=where)
     a, b, c = as_vectors(cell)
     return Geometry(lattice=(a, b, c), species=tuple(species), positions=as_vectors(xyz))
 
