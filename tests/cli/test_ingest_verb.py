@@ -9,6 +9,7 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms
+from ase.geometry import find_mic
 from ase.io import read, write
 from ase.mep import NEB
 from ase.optimize import FIRE
@@ -143,6 +144,13 @@ def test_vasprun_serves_where_there_is_no_outcar(ingested, folder, truth):
     assert (told["ENCUT"], told["functional"]) == ("400", "PBE")
 
 
+def test_one_image_may_have_an_outcar_and_another_a_vasprun(ingested, folder, truth):
+    (folder / "04" / "OUTCAR").unlink()
+    text = vasprun(truth.images[4], truth.energies[4], truth.forces[4])
+    (folder / "04" / "vasprun.xml").write_text(text)
+    check(ingested(folder), truth)
+
+
 def test_the_ends_may_lie_elsewhere(ingested, folder, truth, tmp_path):
     for name, end in (("00", "initial"), ("04", "final")):
         (tmp_path / end).mkdir()
@@ -224,6 +232,18 @@ def test_a_trajectory_as_ases_band_writes_it(ingested, tmp_path, truth):
     assert "the last 5 of 15 frames" in record.note
 
 
+@pytest.mark.parametrize("suffix", ["traj", "extxyz"])
+def test_atoms_that_ase_held_fixed_count_with_no_force(ingested, tmp_path, truth, suffix):
+    frames = list(single_points(truth))
+    for atoms in frames:
+        atoms.set_constraint(FixAtoms([3]))
+        atoms.calc.results["forces"] = atoms.calc.results["forces"].copy()
+        atoms.calc.results["forces"][3] = 0.7
+    write(tmp_path / f"held.{suffix}", frames)
+    record = ingested(tmp_path / f"held.{suffix}", "--engine", "emt")
+    assert record.outcome is Outcome.CONVERGED
+
+
 def salt(tmp_path, mover, *, also=(), others=()):
     """A made-up band in rocksalt: one ion hops into a vacancy, its energies are a sine's."""
     cell = bulk("LiCl", "rocksalt", a=5.14, cubic=True).repeat(2)
@@ -288,6 +308,41 @@ def test_a_mixed_cell_is_not_called_pure(dualion, tmp_path):
 def test_an_ion_that_goes_along_is_told(dualion, tmp_path):
     (row,) = json.loads(dualion("ingest", salt(tmp_path, "Li", also=(5,)), *TOLD).out)
     assert "a concerted hop" in row["note"]
+
+
+def test_an_ion_that_takes_the_movers_place_is_no_barrier_of_one_ion(dualion, tmp_path):
+    """Two ions in a row: the first goes into the vacancy, the second to where the first was."""
+    cell = bulk("LiCl", "rocksalt", a=5.14, cubic=True).repeat(2)
+    lithium = [k for k, symbol in enumerate(cell.symbols) if symbol == "Li"]
+    gap, first = lithium[0], lithium[1]
+    way = cell.get_distance(first, gap, mic=True, vector=True)
+    behind = cell.positions[first] - way
+    second = min(lithium[2:], key=lambda k: np.linalg.norm(_short(cell, behind, k)))
+    frames = []
+    for share in np.linspace(0.0, 1.0, 5):
+        frame = cell.copy()
+        frame.positions[first] += share * way
+        frame.positions[second] += share * 0.98 * _short(cell, cell.positions[first], second)
+        del frame[gap]
+        frame.info["energy"] = 0.4 * float(np.sin(np.pi * share))
+        frames.append(frame)
+    write(tmp_path / "row.extxyz", frames)
+    (row,) = json.loads(dualion("ingest", tmp_path / "row.extxyz", *TOLD).out)
+    assert row["outcome"] == "wrong_mover"
+    assert row["forward"] is None
+    assert "working ions on other sites" in row["note"]
+
+
+def _short(cell, place, atom):
+    """Shortest vector from an atom to a place."""
+    return find_mic(place - cell.positions[atom], cell.cell)[0]
+
+
+def test_the_host_of_an_interstitial_holds_neither_site(dualion, tmp_path):
+    words = ("--mechanism", "interstitial")
+    (row,) = json.loads(dualion("ingest", salt(tmp_path, "Li"), *TOLD, *words).out)
+    assert row["mechanism"] == "interstitial"
+    assert row["formula"] == "Li30Cl32"
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,8 @@ _HEAD = {
     "EDIFFG": re.compile(rf"^\s*EDIFFG\s*=\s*{_NUMBER}"),
     "KPOINTS": re.compile(r"generate k-points for:\s*(\d+\s+\d+\s+\d+)"),
 }
+UNSET = frozenset({"", "F", "-", "--", "NONE"})
+"""How VASP's files write a functional that no tag names."""
 _TITEL = re.compile(r"^\s*TITEL\s+=\s*(.+?)\s*$")
 _ELEMENT = re.compile(r"^\s*VRHFIN\s*=\s*([A-Z][a-z]?)\s*:")
 _COUNTS = re.compile(r"^\s*ions per type\s*=\s*([\d\s]+)$")
@@ -202,7 +204,14 @@ def _settings(seen: _Seen) -> tuple[tuple[str, str], ...]:
         values = known.pop(name, "").split()
         if values and len(values) == len(seen.elements):
             known[name] = per_element(seen.elements, values, name)
-    return tuple(sorted((name, plain(value)) for name, value in known.items()))
+    return tuple(
+        sorted((name, plain(value)) for name, value in known.items() if is_set(name, value))
+    )
+
+
+def is_set(name: str, value: str) -> bool:
+    """Whether a tag was given a value; VASP's files write one for some that were not."""
+    return not (name in {"GGA", "METAGGA"} and plain(value) in UNSET)
 
 
 def per_element(elements: list[str], values: list[str], name: str) -> str:

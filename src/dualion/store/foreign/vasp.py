@@ -11,7 +11,7 @@ import numpy as np
 from dualion.errors import StructureError
 from dualion.records import Geometry, Record
 from dualion.store.foreign.band import ForeignBand, Snapshot, forces_between, require_band
-from dualion.store.foreign.outcar import Outcar, per_element, plain, read_outcar
+from dualion.store.foreign.outcar import UNSET, Outcar, per_element, plain, read_outcar
 from dualion.store.foreign.poscar import Poscar, read_poscar
 from dualion.store.foreign.text import find, lines
 from dualion.store.foreign.vasprun import read_vasprun
@@ -58,7 +58,6 @@ _PHYSICS = (
     "NUPDOWN",
     "PREC",
 )
-_UNSET = {"", "F", "-", "--", "NONE"}
 _PER_SPECIES = ("LDAUL", "LDAUU", "LDAUJ")
 
 
@@ -342,9 +341,9 @@ def _functional(settings: dict[str, str], titles: Sequence[str]) -> str:
     """Name the functional; where no tag does, the potentials do. Empty: nothing tells."""
     meta, gga = settings.get("METAGGA", ""), settings.get("GGA", "")
     name = FUNCTIONALS.get(gga, gga)
-    if meta not in _UNSET:
+    if meta not in UNSET:
         name = meta
-    elif gga in _UNSET:
+    elif gga in UNSET:
         kinds = {POTENTIALS.get(title.split()[0], "") for title in titles if title}
         name = kinds.pop() if len(kinds) == 1 else ""
     hybrid = settings.get("LHFCALC") == "T"

@@ -12,7 +12,7 @@ from pydantic import Field
 from dualion.errors import StructureError
 from dualion.records import Geometry, Record, Vec3, as_vectors
 from dualion.store.foreign.band import plain_geometry
-from dualion.store.foreign.outcar import plain
+from dualion.store.foreign.outcar import is_set, plain
 from dualion.store.foreign.text import read
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _settings(root: ET.Element) -> tuple[tuple[str, str], ...]:
     """Level of theory, named as in an OUTCAR."""
     known: dict[str, str] = {}
     for name, value in _values(root.find("parameters")):
-        if name in _PARAMETERS:
+        if name in _PARAMETERS and is_set(name, value):
             known.setdefault(_PARAMETERS[name], plain(value))
     mesh = root.find("kpoints/generation/v[@name='divisions']")
     if mesh is not None:
