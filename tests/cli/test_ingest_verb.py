@@ -232,6 +232,27 @@ def test_a_trajectory_as_ases_band_writes_it(ingested, tmp_path, truth):
     assert "the last 5 of 15 frames" in record.note
 
 
+@pytest.mark.parametrize("kind", ["traj", "vasprun"])
+def test_projected_forces_are_known_where_no_file_says_so(ingested, folder, truth, kind):
+    units, top = tangents(truth), int(np.argmax(truth.energies))
+    frames = list(single_points(truth))
+    for k, atoms in enumerate(frames):
+        forces = truth.forces[k].copy()
+        if 0 < k < 4:
+            share = (2.0 if k == top else 1.0) * (forces * units[k - 1]).sum()
+            forces -= share * units[k - 1]
+        atoms.calc.results["forces"] = forces
+        text = vasprun(atoms, truth.energies[k], forces)
+        (folder / f"{k:02d}" / "OUTCAR").unlink()
+        (folder / f"{k:02d}" / "vasprun.xml").write_text(text)
+    write(folder / "p.traj", frames)
+    record = ingested(*([folder] if kind == "vasprun" else [folder / "p.traj", "--engine", "emt"]))
+    assert record.outcome is Outcome.CONVERGED
+    assert record.forward == pytest.approx(truth.barrier, abs=1e-5)
+    assert (record.forward_fit, record.tangent_forces, record.error) == (None, (), None)
+    assert "no part along the path" in record.note
+
+
 @pytest.mark.parametrize("suffix", ["traj", "extxyz"])
 def test_atoms_that_ase_held_fixed_count_with_no_force(ingested, tmp_path, truth, suffix):
     frames = list(single_points(truth))

@@ -48,6 +48,10 @@ if TYPE_CHECKING:
 
 FMAX = 0.05
 """Largest NEB force of a converged band that does not tell its own limit, in eV/Å."""
+STEEP = 0.1
+"""Bands whose energy changes by less than this everywhere, in eV/Å, do not show whose forces."""
+FOLLOWS = 0.3
+"""Forces along the path that are less than this share of the energies' slope are projected."""
 UNKNOWN_FORCE = 1e6
 """Stands in the band for a force that nobody told, in eV/Å."""
 
@@ -59,6 +63,7 @@ class _Nudged:
     along: NDArray[np.float64] | None
     largest: NDArray[np.float64] | None
     residual_norm: float | None
+    guessed: bool = False  # that they are projected, though no file says so
 
 
 def ingested_record(foreign: ForeignBand, reading: Reading) -> HopRecord:
@@ -110,6 +115,27 @@ def ingested_record(foreign: ForeignBand, reading: Reading) -> HopRecord:
     return _told_apart(record, foreign, reading, nudged, evidence, notes)
 
 
+def are_projected(
+    xyz: NDArray[np.float64], energies: NDArray[np.float64], along: NDArray[np.float64]
+) -> bool:
+    """Whether forces lack their part along the path, as those that a band moves by do.
+
+    True forces along the path follow the slope of the energies; projected ones do not.
+
+    Parameters
+    ----------
+    xyz, energies
+        Of all images, in Å and eV.
+    along
+        Forces on the tangent of the interior images, in eV/Å.
+    """
+    path = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(xyz, axis=0), axis=(1, 2)))])
+    expected = -(energies[2:] - energies[:-2]) / (path[2:] - path[:-2])
+    if np.abs(expected).max() < STEEP:
+        return False
+    return float(along @ expected) < FOLLOWS * float(expected @ expected)
+
+
 def find_mover(images: Images) -> int:
     """Index of the atom that goes farthest from end to end; the first of equals."""
     net = images.xyz[-1] - images.xyz[0]
@@ -132,6 +158,8 @@ def _nudged(
     if not foreign.nudged:
         # Without the springs, which space the images and say nothing of the path.
         band, along = neb_forces(xyz, energies, forces, spring=0.0, climbing=climbing)
+        if are_projected(xyz, energies, along):
+            return _Nudged(None, np.linalg.norm(forces, axis=2).max(axis=1), None, guessed=True)
         norm = float(np.linalg.norm(forces[top]))
         return _Nudged(along, np.linalg.norm(band, axis=2).max(axis=1), norm)
     norm = None
@@ -164,6 +192,8 @@ def _convergence(
         passed=largest <= limit,
     )
     notes = []
+    if nudged.guessed:
+        notes.append("its forces have no part along the path, so they are taken as the band's")
     if largest > limit and trust:
         notes.append(f"NEB forces up to {largest:.3f} eV/Å; taken as converged")
     elif largest > limit:

@@ -222,8 +222,6 @@ def _from_outcar(out: Outcar, file: Path, held: tuple[Poscar, str] | None) -> _T
 def _from_vasprun(file: Path, held: tuple[Poscar, str] | None) -> _Told:
     run = read_vasprun(file)
     incar = dict(run.incar)
-    # VTST projects the forces; how far this file shows it depends on the version.
-    forces = None if {"LCLIMB", "ICHAIN", "IOPT"} & set(incar) else run.forces
     fixed: tuple[int, ...] = ()
     if held is not None:
         fixed = held[0].fixed
@@ -233,7 +231,7 @@ def _from_vasprun(file: Path, held: tuple[Poscar, str] | None) -> _Told:
         snapshot=Snapshot(
             geometry=run.geometry,
             energy=run.energy,
-            forces=None if forces is None else _free(forces, fixed),
+            forces=None if run.forces is None else _free(run.forces, fixed),
             where=str(file),
         ),
         version=run.version,
