@@ -17,6 +17,7 @@ from dualion.cli import cluster, frameworks, store
 from dualion.cli.compare import compare
 from dualion.cli.engines import engines
 from dualion.cli.export import export
+from dualion.cli.ingest import ingest
 from dualion.cli.init import init
 from dualion.cli.launch import launch, rocket_app
 from dualion.cli.places import check_places
@@ -149,6 +150,7 @@ app.command()(status)
 app.command()(recover)
 app.command()(cancel)
 app.add_typer(rocket_app, name="rocket", hidden=True)
+app.command()(ingest)
 app.command()(query)
 app.command()(compare)
 app.command()(export)

@@ -73,7 +73,14 @@ def read_pair(text: str) -> tuple[str, str]:
     return ions[0], ions[1]
 
 
-def _one_of(kind: type[_Choice], value: str, option: str) -> _Choice:
+def one_of(kind: type[_Choice], value: str, option: str) -> _Choice:
+    """Read one value of an enumeration.
+
+    Raises
+    ------
+    InputError
+        If it is none, with those that are.
+    """
     try:
         return kind(value)
     except ValueError:
@@ -118,8 +125,8 @@ def select(
     return BarrierFilter(
         framework=framework,
         moving_ions=tuple(dict.fromkeys(ions)),
-        mechanism=_one_of(Mechanism, mechanism, "--mechanism") if mechanism else None,
-        outcomes=tuple(_one_of(Outcome, value, "--outcome") for value in outcome or ()),
+        mechanism=one_of(Mechanism, mechanism, "--mechanism") if mechanism else None,
+        outcomes=tuple(one_of(Outcome, value, "--outcome") for value in outcome or ()),
         min_barrier=min_barrier,
         max_barrier=max_barrier,
         fingerprint=fingerprint,
