@@ -98,21 +98,36 @@ check_place() {
         refuse "$DIR cannot be written: name another folder"
 }
 
-install_slurm() {
-    local program missing=()
+missing_programs() {
+    local program
     for program in slurmctld slurmd munged; do
-        command -v "$program" >/dev/null || missing+=("$program")
+        command -v "$program" >/dev/null || echo "$program"
     done
-    ((${#missing[@]})) || return 0
+}
+
+install_slurm() {
+    local missing
+    missing=$(missing_programs | paste -sd ' ')
+    [[ -n $missing ]] || return 0
     command -v apt-get >/dev/null ||
-        refuse "no ${missing[*]}, and no apt-get to install it: install Slurm and munge, then try again"
+        refuse "no $missing, and no apt-get to install it: install Slurm and munge, then try again"
     ((INSTALL)) ||
-        refuse "no ${missing[*]}: leave out --no-install, or run apt-get install slurm-wlm munge"
-    say "installing slurm-wlm and munge"
-    export DEBIAN_FRONTEND=noninteractive
-    { apt-get update -qq && apt-get install -y -qq --no-install-recommends slurm-wlm munge; } \
-        >"$DIR/install.log" 2>&1 ||
-        refuse "apt-get could not install slurm-wlm and munge: see $DIR/install.log"
+        refuse "no $missing: leave out --no-install, or run apt-get install slurm-wlm munge"
+    # One at a time: apt-get refuses while another one works.
+    mkdir -p /run/lock
+    exec 8>>/run/lock/dualion-slurm-install
+    flock 8
+    if [[ -n $(missing_programs) ]]; then
+        say "installing slurm-wlm and munge"
+        export DEBIAN_FRONTEND=noninteractive
+        {
+            apt-get update -qq 8>&- 9>&- &&
+                apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 \
+                    slurm-wlm munge 8>&- 9>&-
+        } >"$DIR/install.log" 2>&1 ||
+            refuse "apt-get could not install slurm-wlm and munge: see $DIR/install.log"
+    fi
+    exec 8>&-
 }
 
 check_ports() {
