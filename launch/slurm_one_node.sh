@@ -107,12 +107,12 @@ missing_programs() {
 
 install_slurm() {
     local missing
-    missing=$(missing_programs | paste -sd ' ')
-    [[ -n $missing ]] || return 0
+    mapfile -t missing < <(missing_programs)
+    ((${#missing[@]})) || return 0
     command -v apt-get >/dev/null ||
-        refuse "no $missing, and no apt-get to install it: install Slurm and munge, then try again"
+        refuse "no ${missing[*]}, and no apt-get to install it: install Slurm and munge, then try again"
     ((INSTALL)) ||
-        refuse "no $missing: leave out --no-install, or run apt-get install slurm-wlm munge"
+        refuse "no ${missing[*]}: leave out --no-install, or run apt-get install slurm-wlm munge"
     # One at a time: apt-get refuses while another one works.
     mkdir -p /run/lock
     exec 8>>/run/lock/dualion-slurm-install

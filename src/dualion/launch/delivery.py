@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import socket
+import time
 import uuid
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -32,6 +33,9 @@ APART = ("images",)
 """Parts of outputs that go to the blob store (GridFS)."""
 
 SPOOL = "spool"
+
+ON_ITS_WAY = 5.0
+"""Seconds for which a file in the spool is taken for one that its worker is just delivering."""
 
 log = logging.getLogger("dualion")
 
@@ -185,19 +189,26 @@ class OutputStore:
         save: Any = {"data": list(APART)}
         self.cluster.ask(lambda: self.job_store.update(dict(document), save=save))
 
-    def waiting(self) -> Iterator[Path]:
-        """Files of the spool, oldest first."""
+    def waiting(self, *, older: float = 0.0) -> Iterator[Path]:
+        """Files of the spool, oldest first; only those that have lain there for some seconds."""
+        times: dict[Path, float] = {}
         with suppress(FileNotFoundError):
-            files = [file for file in self.spool.iterdir() if file.suffix == ".json"]
-            yield from sorted(files, key=lambda file: file.stat().st_mtime)
+            for file in self.spool.glob("*.json"):
+                with suppress(FileNotFoundError):  # delivered meanwhile
+                    times[file] = file.stat().st_mtime
+        now = time.time()
+        yield from (
+            file for file in sorted(times, key=times.__getitem__) if now - times[file] >= older
+        )
 
-    def flush(self) -> tuple[str, ...]:
+    def flush(self, *, older: float = 0.0) -> tuple[str, ...]:
         """Deliver what is left in the spool; return the names of the jobs.
 
+        A file younger than `older` seconds is left to the worker that is delivering it.
         A file that cannot be read is set aside as ``*.damaged`` and told in the log.
         """
         delivered = []
-        for file in self.waiting():
+        for file in self.waiting(older=older):
             try:
                 document, key = _spooled(file)
             except FileNotFoundError:  # another worker delivered it

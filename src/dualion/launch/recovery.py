@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dualion.launch.claims import is_dead
 from dualion.launch.curation import curate
-from dualion.launch.delivery import OutputStore
+from dualion.launch.delivery import ON_ITS_WAY, OutputStore
 from dualion.launch.status import JobStatus, job_states
 
 if TYPE_CHECKING:
@@ -162,14 +162,14 @@ def _unreserve(job: JobStatus, why: str, cluster: Cluster, *, dry_run: bool) -> 
 def _spooled(cluster: Cluster, *, dry_run: bool) -> Iterable[Trouble]:
     store = OutputStore(cluster)
     if dry_run:
-        files = list(store.waiting())
+        files = list(store.waiting(older=ON_ITS_WAY))
         return [
             Trouble("not delivered", file.stem, "its worker could not send it", "would be sent")
             for file in files
         ]
     return [
         Trouble("not delivered", name, "its worker could not send it", "sent")
-        for name in store.flush()
+        for name in store.flush(older=ON_ITS_WAY)
     ]
 
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from dualion.launch.claims import me
 from dualion.launch.compute import Computer
 from dualion.launch.curation import Curator
-from dualion.launch.delivery import OutputStore
+from dualion.launch.delivery import ON_ITS_WAY, OutputStore
 from dualion.launch.firetask import running
 from dualion.launch.queue import LAUNCHES, worker_of
 from dualion.launch.submission import expander
@@ -188,7 +188,7 @@ class Rocket:
                 time.sleep(1.0)
 
     def _flush(self) -> None:
-        for name in self.outputs.flush():
+        for name in self.outputs.flush(older=ON_ITS_WAY):
             log.info("delivered from the spool: %s", name)
 
     def _curate(self, key: str) -> None:
