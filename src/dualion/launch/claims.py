@@ -40,7 +40,7 @@ def _now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
-def _started(pid: int) -> str:
+def started(pid: int) -> str:
     """When a process was started, in the kernel's clock; '' if it is no more or none can tell."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
@@ -54,7 +54,7 @@ def me() -> dict[str, Any]:
     return {
         "host": socket.gethostname(),
         "pid": os.getpid(),
-        "started": _started(os.getpid()),
+        "started": started(os.getpid()),
         "queue_id": next((os.environ[name] for name in QUEUE_IDS if name in os.environ), ""),
     }
 
@@ -63,7 +63,7 @@ def is_dead(holder: dict[str, Any]) -> bool:
     """Whether a holder is known to be no more: a process of this host that has ended."""
     if holder.get("host") != socket.gethostname() or not holder.get("started"):
         return False
-    return bool(_started(int(holder["pid"])) != holder["started"])
+    return bool(started(int(holder["pid"])) != holder["started"])
 
 
 @contextmanager

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from dualion.errors import EngineNotInstalledError, RunError, StoreError
@@ -98,7 +99,7 @@ class Cluster:
 
         try:
             patiently(lambda: self.client.admin.command("ping"), patience=self.patience)
-            self.jobs.create_index("job_id", unique=True)
+            self.jobs.create_index("inputs")  # by their id they are known as _id
             self.outputs.create_index("uuid")
             self.outputs.create_index("metadata.job_id")
             self.questions.create_index("campaign")
@@ -184,7 +185,8 @@ class Cluster:
         from pymongo.errors import BulkWriteError
 
         count = 0
-        for batch in _batches(documents):
+        left = iter(documents)
+        while batch := list(islice(left, _BATCH)):
             try:
                 done = patiently(
                     lambda batch=batch: collection.insert_many(batch, ordered=False),  # type: ignore[misc]
@@ -235,14 +237,3 @@ class Cluster:
     def ask(self, question: Callable[[], _Answer]) -> _Answer:
         """Ask the database, waiting while it is away."""
         return patiently(question, patience=self.patience, what=f"the database {self.where}")
-
-
-def _batches(documents: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    batch: list[dict[str, Any]] = []
-    for document in documents:
-        batch.append(document)
-        if len(batch) == _BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

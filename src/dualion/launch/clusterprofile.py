@@ -128,6 +128,10 @@ class ClusterProfile(_Part):
         """Resources of a kind of job; the defaults where the profile says nothing."""
         return self.resources.get(kind, Resources())
 
+    def packages(self, engine: str | None = None) -> list[str]:
+        """Engine packages that are meant: one, or all that the workers have."""
+        return list(self.engines) if engine is None else [engine]
+
     def command(self, engine: str) -> str:
         """Command that starts dualion in the environment of an engine."""
         own = self.engines[engine].command if engine in self.engines else None

@@ -57,8 +57,8 @@ class Computer:
 
     Parameters
     ----------
-    cluster
-        The database, and the profile's working folder for checkpoints and spool.
+    outputs
+        Where outputs are kept; its cluster has the documents and the folder of checkpoints.
     expand
         Given the flow by which a job replaces itself, the campaign it is computed for and the
         stamps of its engines; returns what to keep as the job's output.
@@ -66,34 +66,27 @@ class Computer:
         Id of the campaign for which outputs are made.
     on_record
         Called with the key of every hop record that is there.
-    store
-        Where outputs are kept, open already; None: opened here.
     lease
         Seconds after which a claim that is not renewed is void.
 
     Attributes
     ----------
     calls
-        Force calls made by this process; what was read from a checkpoint does not count.
+        Force calls of this process, those answered from a checkpoint included.
     """
 
-    cluster: Cluster
+    outputs: OutputStore
     expand: Callable[[Flow, str, tuple[EngineStamp, ...]], dict[str, Any]]
     campaign: str = ""
     on_record: Callable[[str], None] | None = None
-    store: OutputStore | None = None
     lease: float = LEASE
     calls: int = 0
-    _outputs: OutputStore = field(init=False)
     _known: dict[str, dict[str, Any]] = field(init=False, default_factory=dict)
 
-    def __post_init__(self) -> None:
-        self._outputs = self.store or OutputStore(self.cluster)
-
     @property
-    def outputs(self) -> OutputStore:
-        """Where outputs are kept."""
-        return self._outputs
+    def cluster(self) -> Cluster:
+        """The database."""
+        return self.outputs.cluster
 
     def key_of(self, document: JobDocument) -> str:
         """Identity of a job's output here: the job, the engines of this environment, the method.
@@ -145,12 +138,12 @@ class Computer:
             return self._known[job_id]
         document = self.cluster.document(job_id)
         key = self.key_of(document)
-        found = self._outputs.find(key)
+        found = self.outputs.find(key)
         if found is None:
             inputs = self._inputs(document)
             if document.kind in HEAVY:
                 with claimed(
-                    self.cluster, key, done=lambda: self._outputs.has(key), lease=self.lease
+                    self.cluster, key, done=lambda: self.outputs.has(key), lease=self.lease
                 ) as mine:
                     output = self._compute(document, key, inputs) if mine else self._there(key)
             else:
@@ -166,7 +159,7 @@ class Computer:
         return output
 
     def _there(self, key: str) -> dict[str, Any]:
-        found = self._outputs.find(key)
+        found = self.outputs.find(key)
         if found is None:
             raise RunError(
                 f"the output {key} has gone", where=self.cluster.where, remedy="dualion recover"
@@ -221,7 +214,7 @@ class Computer:
         else:
             output = answer.model_dump(mode="json")
         seconds = time.monotonic() - began
-        self._outputs.put(
+        self.outputs.put(
             key,
             name=document.name,
             output=output,

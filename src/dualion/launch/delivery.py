@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import socket
 import time
 import uuid
@@ -21,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from dualion.errors import StoreError
 from dualion.launch.patience import patiently
+from dualion.store.builder import has_blob
+from dualion.store.spool import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,7 +115,7 @@ class OutputStore:
         )
         if head is None:
             return None
-        if not _blobs(head["output"]):
+        if not has_blob(head["output"]):
             return head
         whole = self.whole(query)
         if whole is None:
@@ -127,12 +128,9 @@ class OutputStore:
 
         try:
             found = self.cluster.ask(lambda: self.job_store.query_one(query, load=True))
-        except (
-            KeyError,
-            GridFSError,
-        ):  # jobflow looks a blob up without asking whether it is there
+        except (KeyError, GridFSError):  # jobflow looks a blob up that may not be there
             return None
-        return None if found is None or _blobs(found["output"]) else found
+        return None if found is None or has_blob(found["output"]) else found
 
     def put(
         self,
@@ -172,17 +170,7 @@ class OutputStore:
     def _write(self, key: str, document: dict[str, Any]) -> Path:
         self.spool.mkdir(parents=True, exist_ok=True)
         file = self.spool / f"{key}.json"
-        partial = self.spool / f".{key}.{socket.gethostname()}.{os.getpid()}"
-        try:
-            with partial.open("w", encoding="utf-8") as stream:
-                json.dump(document, stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            partial.replace(file)
-        except OSError:
-            with suppress(OSError):
-                partial.unlink(missing_ok=True)
-            raise
+        write_whole(file, json.dumps(document).encode())
         return file
 
     def _deliver(self, document: dict[str, Any]) -> None:
@@ -233,10 +221,3 @@ def _spooled(file: Path) -> tuple[dict[str, Any], str]:
     if document["uuid"] != uuid_of(key):
         raise StoreError("names another output", where=str(file))
     return document, key
-
-
-def _blobs(value: object) -> bool:
-    """Whether anything in an output is still only named, not there."""
-    if isinstance(value, dict):
-        return "blob_uuid" in value or any(_blobs(each) for each in value.values())
-    return False

@@ -57,8 +57,7 @@ def follow_campaigns(
     while True:
         try:
             for trouble in recover_lost(cluster):
-                if trouble.what != "unconverged":
-                    tell(f"{trouble.what}: {trouble.name}: {trouble.why}: {trouble.done}")
+                tell(f"{trouble.what}: {trouble.name}: {trouble.why}: {trouble.done}")
             send(cluster, file, limit=limit, engine=engine)
             states = campaign_states(cluster)
         except outages() as problem:

@@ -136,12 +136,12 @@ def adapter(profile: ClusterProfile, file: Path, engine: str) -> Any:  # noqa: A
     )
 
 
-def worker_of(profile: ClusterProfile, engine: str) -> Any:  # noqa: ANN401 - FireWorks' worker
-    """FireWorks' description of workers that have one engine."""
+def worker_of(profile: ClusterProfile, packages: list[str]) -> Any:  # noqa: ANN401 - FireWorks' worker
+    """FireWorks' description of workers that have some engines."""
     from fireworks import FWorker
 
-    name = f"{getpass.getuser()}@{socket.gethostname()}:{profile.scheduler}:{engine}"
-    return FWorker(name=name, category=[engine])
+    name = f"{getpass.getuser()}@{socket.gethostname()}:{profile.scheduler}:{packages[0]}"
+    return FWorker(name=name, category=packages)
 
 
 def send(
@@ -179,8 +179,8 @@ def send(
     room = profile.queue_limit - in_queue(cluster)
     allowed = room if limit is None else min(room, limit)
     sent = 0
-    for package in [engine] if engine else list(profile.engines):
-        worker = worker_of(profile, package)
+    for package in profile.packages(engine):
+        worker = worker_of(profile, [package])
         queue = adapter(profile, file, package)
         while sent < allowed:
             with warnings.catch_warnings():
@@ -211,7 +211,7 @@ def send(
 
 def ready_here(cluster: Cluster, engine: str | None = None) -> bool:
     """Whether a Firework is ready for the profile's workers, or those with one engine."""
-    packages = [engine] if engine else list(cluster.profile.engines)
+    packages = cluster.profile.packages(engine)
     query = {"state": "READY", "spec._category": {"$in": packages}}
     return cluster.ask(lambda: cluster.launchpad.fireworks.find_one(query, {"_id": 1})) is not None
 
@@ -221,7 +221,7 @@ def waiting_elsewhere(cluster: Cluster) -> dict[str, int]:
     query = {
         "state": "READY",
         "spec.dualion": {"$exists": True},
-        "spec._category": {"$nin": list(cluster.profile.engines)},
+        "spec._category": {"$nin": cluster.profile.packages()},
     }
     found = cluster.ask(
         lambda: list(cluster.launchpad.fireworks.find(query, {"spec._category": 1, "_id": 0}))

@@ -67,34 +67,34 @@ def recover(
     tuple of Trouble
         In the order in which it was dealt with. Nothing that has a result is computed again.
     """
-    found = [*_spooled(cluster, dry_run=dry_run), *_locked(cluster, dry_run=dry_run)]
-    jobs = job_states(cluster, campaign_id, states=("RESERVED", "RUNNING", "FIZZLED"))
-    active = [job for job in jobs if job.state != "FIZZLED"]
-    queue = _ask_queue(cluster, [job.queue_id for job in active if job.queue_id])
-    found += [
-        trouble
-        for job in active
-        if (trouble := _judge_active(job, queue, cluster, dry_run=dry_run)) is not None
-    ]
-    if fizzled:
-        found += [
-            _rerun(job, "fizzled", job.reason, cluster, dry_run)
-            for job in jobs
-            if job.state == "FIZZLED"
-        ]
+    # Before the lost ones are made ready: what fails from now on is another matter.
+    ended = job_states(cluster, campaign_id, states=("FIZZLED",)) if fizzled else ()
+    found = _lost(cluster, campaign_id, dry_run=dry_run)
+    found += [_rerun(job, "fizzled", job.reason, cluster, dry_run) for job in ended]
     if failed:
         found += _failed(cluster, campaign_id, dry_run=dry_run)
     found += _unconverged(cluster, campaign_id)
     if not dry_run:
-        report = curate(cluster)
-        if report.added:
-            found.append(Trouble("not in the store", f"{report.added} records", "", "added"))
+        found += _uncurated(cluster)
     return tuple(found)
 
 
 def recover_lost(cluster: Cluster) -> tuple[Trouble, ...]:
-    """Only what the queue did: lost and reserved jobs, and results still on disk."""
-    return recover(cluster, fizzled=False)
+    """Make good only what the queue did: lost and reserved jobs, and results still on disk."""
+    return (*_lost(cluster, None, dry_run=False), *_uncurated(cluster))
+
+
+def _lost(cluster: Cluster, campaign_id: str | None, *, dry_run: bool) -> list[Trouble]:
+    found = [*_spooled(cluster, dry_run=dry_run), *_locked(cluster, dry_run=dry_run)]
+    active = job_states(cluster, campaign_id, states=("RESERVED", "RUNNING"))
+    queue = _ask_queue(cluster, [job.queue_id for job in active if job.queue_id])
+    judged = (_judge_active(job, queue, cluster, dry_run=dry_run) for job in active)
+    return found + [trouble for trouble in judged if trouble is not None]
+
+
+def _uncurated(cluster: Cluster) -> list[Trouble]:
+    added = curate(cluster).added
+    return [Trouble("not in the store", f"{added} records", "", "added")] if added else []
 
 
 def _ask_queue(cluster: Cluster, ids: list[str]) -> dict[str, JobState]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, TextIO
 
-from dualion.launch.claims import me
+from dualion.launch.claims import me, started
 from dualion.launch.compute import Computer
 from dualion.launch.curation import Curator
 from dualion.launch.delivery import ON_ITS_WAY, OutputStore
@@ -125,37 +125,32 @@ class Rocket:
         fireworks_rocket.PRINT_FW_JSON = False
         # Its heartbeat sleeps for an hour: it must not keep a process that has failed alive.
         fireworks_rocket.Thread = partial(Thread, daemon=True)
-        worker = worker_of(profile, engine or next(iter(profile.engines)))
-        worker.category = [engine] if engine else list(profile.engines)
-        # pymatgen and the engine take seconds to import; the clock runs from the job's start.
-        stopped: StoppedError | None = None
-        ran = False
+        worker = worker_of(profile, profile.packages(engine))
         self._flush()
-        here: dict[str, Any] = {}
+        unfinished = ""
 
         def run(what: dict[str, Any]) -> None:
-            nonlocal stopped
+            nonlocal unfinished
             self._note_worker(what)
             computer = Computer(
-                self.cluster,
+                self.outputs,
                 expand=expander(self.cluster),
                 campaign=str(what["campaign"]),
                 on_record=self._curate,
-                store=self.outputs,
             )
-            here["computer"] = computer
-            here["job"] = what["job"]
             try:
                 with self._until_stopped(str(what["kind"])):
                     computer.ensure(str(what["job"]))
-            except StoppedError as problem:
-                stopped = problem
+            except StoppedError as stop:
+                log.warning("%s", stop.why)
+                if stop.again and computer.calls:
+                    unfinished = str(what["job"])
                 raise
 
         with running(run):
             ran = bool(fireworks_rocket.Rocket(pad, worker, fw_id).run())
-        if stopped is not None:
-            self._after_stop(stopped, here)
+        if unfinished:
+            self._go_on(unfinished)
         return ran
 
     def loop(self, *, engine: str | None = None, wait: float = 0.0) -> int:
@@ -211,7 +206,7 @@ class Rocket:
         """Raise :class:`StoppedError` in the block before the wall time, and on a signal."""
         profile = self.cluster.profile
         seconds = profile.given(kind).seconds - profile.margin  # type: ignore[arg-type]
-        left = seconds - _age()
+        left = seconds - _age()  # the wall time runs from before pymatgen was imported
 
         def on_signal(number: int, frame: FrameType | None) -> None:
             del frame
@@ -234,14 +229,11 @@ class Rocket:
         else:
             _restore(before)
 
-    def _after_stop(self, stopped: StoppedError, here: dict[str, Any]) -> None:
-        """Make a job that stopped before its wall time ready again, if it got anywhere."""
-        if not stopped.again or here["computer"].calls == 0:
-            log.warning("%s", stopped.why)
-            return
+    def _go_on(self, job_id: str) -> None:
+        """Make a job that stopped before its wall time ready again."""
         pad = self.cluster.launchpad
         for firework in pad.fireworks.find(
-            {"spec.dualion.job": here["job"], "state": "FIZZLED"}, {"fw_id": 1}
+            {"spec.dualion.job": job_id, "state": "FIZZLED"}, {"fw_id": 1}
         ):
             pad.rerun_fw(firework["fw_id"])
             log.info("firework %d goes on in another queue job", firework["fw_id"])
@@ -261,7 +253,6 @@ def _ignore_signals() -> None:
 def _age() -> float:
     """Seconds since this process was started; 0 where the system does not tell."""
     with suppress(OSError, ValueError, IndexError):
-        fields = Path("/proc/self/stat").read_text(encoding="ascii").rpartition(")")[2].split()
         up = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
-        return up - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+        return up - int(started(os.getpid())) / os.sysconf("SC_CLK_TCK")
     return 0.0

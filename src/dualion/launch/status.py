@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dualion.launch.cluster import Cluster
 
+_AT_A_TIME = 1000
+
 OPEN = ("READY", "RESERVED", "RUNNING", "FIZZLED", "DEFUSED", "PAUSED")
 """States in which a job is worth a line; WAITING and COMPLETED ones are counted only."""
 
@@ -108,12 +110,7 @@ def _campaign_state(campaign: dict[str, Any], cluster: Cluster) -> CampaignStatu
         each["job_id"]
         for each in cluster.questions.find({"campaign": campaign_id}, {"job_id": 1, "_id": 0})
     ]
-    outcomes: dict[str, str] = {}
-    for start in range(0, len(asked), 1000):
-        query = {"metadata.job_id": {"$in": asked[start : start + 1000]}}
-        shown = {"metadata.job_id": 1, "metadata.outcome": 1, "_id": 0}
-        for each in cluster.outputs.find(query, shown):
-            outcomes[each["metadata"]["job_id"]] = each["metadata"].get("outcome", "")
+    outcomes = (each.get("outcome", "") for each in _results(cluster, asked).values())
     jobs = cluster.launchpad.fireworks.find(
         {"spec.dualion.campaign": campaign_id}, {"state": 1, "_id": 0}
     )
@@ -124,9 +121,19 @@ def _campaign_state(campaign: dict[str, Any], cluster: Cluster) -> CampaignStatu
         engine=campaign["engine"],
         submitted=campaign["submitted"],
         hops=len(asked),
-        outcomes=dict(sorted(Counter(outcomes.values()).items())),
+        outcomes=dict(sorted(Counter(outcomes).items())),
         jobs=dict(sorted(Counter(each["state"] for each in jobs).items())),
     )
+
+
+def _results(cluster: Cluster, job_ids: list[str]) -> dict[str, dict[str, Any]]:
+    """Metadata of the outputs of some jobs, by job."""
+    found: dict[str, dict[str, Any]] = {}
+    for start in range(0, len(job_ids), _AT_A_TIME):
+        part = {"$in": job_ids[start : start + _AT_A_TIME]}
+        for each in cluster.outputs.find({"metadata.job_id": part}, {"metadata": 1, "_id": 0}):
+            found[each["metadata"]["job_id"]] = each["metadata"]
+    return found
 
 
 def hop_states(cluster: Cluster, campaign_id: str) -> tuple[HopStatus, ...]:
@@ -147,16 +154,11 @@ def hop_states(cluster: Cluster, campaign_id: str) -> tuple[HopStatus, ...]:
     query = {"campaign": campaign_id}
     asked = cluster.ask(lambda: list(cluster.questions.find(query).sort("order", 1)))
     ids = [each["job_id"] for each in asked]
-    found: dict[str, dict[str, Any]] = {}
-    states: dict[str, str] = {}
-    for start in range(0, len(ids), 1000):
-        part = {"$in": ids[start : start + 1000]}
-        for each in cluster.outputs.find({"metadata.job_id": part}, {"metadata": 1, "_id": 0}):
-            found[each["metadata"]["job_id"]] = each["metadata"]
-        jobs = {"spec.dualion.job": part, "spec.dualion.campaign": campaign_id}
-        shown = {"state": 1, "spec.dualion.job": 1, "_id": 0}
-        for each in cluster.launchpad.fireworks.find(jobs, shown):
-            states[each["spec"]["dualion"]["job"]] = each["state"].lower()
+    found = _results(cluster, ids)
+    fireworks = cluster.launchpad.fireworks.find(
+        {"spec.dualion.campaign": campaign_id}, {"state": 1, "spec.dualion.job": 1, "_id": 0}
+    )
+    states = {each["spec"]["dualion"]["job"]: each["state"].lower() for each in fireworks}
     name = (cluster.campaigns.find_one({"_id": campaign_id}) or {}).get("name", "?")
     return tuple(
         HopStatus(

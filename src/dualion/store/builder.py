@@ -187,14 +187,14 @@ class _Builder:
         if not isinstance(document.get("uuid"), str) or type(document.get("index")) is not int:
             raise RecordError("has no uuid and index of a job", where=where)
         output: object = document.get("output")
-        if _has_blob(output):
+        if has_blob(output):
             if self._resolve is None:
                 raise _NotReadyError
             whole = self._resolve(head.uuid)
             if whole is None or whole.get("index") != document["index"]:
                 raise _NotReadyError
             output = whole.get("output")
-            if _has_blob(output):
+            if has_blob(output):
                 raise _NotReadyError
         return plain_record(output, where=where)
 
@@ -229,7 +229,7 @@ def _parts(only: Iterable[str]) -> Iterator[list[str]]:
         yield part
 
 
-def _has_blob(value: object) -> bool:
+def has_blob(value: object) -> bool:
     """Whether anything in an output is only named, and lies in the blob store."""
     waiting = [value]
     while waiting:
