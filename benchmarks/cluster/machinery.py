@@ -16,11 +16,11 @@ import argparse
 import json
 import os
 import re
-import resource
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -55,28 +55,64 @@ def campaign_text(arrangements: int) -> str:
     return CAMPAIGN.format(doping=", ".join(parts))
 
 
-def timed(words: list[str], folder: Path, environment: dict[str, str]) -> tuple[float, float, str]:
-    """Run a command; return seconds, the largest memory of any so far in MB, and its output."""
+@dataclass(frozen=True)
+class Timed:
+    """What a command took: seconds, seconds of CPU, the most memory in MB; and its output."""
+
+    seconds: float
+    cpu: float
+    memory: float
+    output: str
+
+
+def timed(words: list[str], folder: Path, environment: dict[str, str]) -> Timed:
+    """Run a command of dualion to its end."""
     began = time.monotonic()
-    done = subprocess.run(  # noqa: S603 - our own words
-        [sys.executable, "-m", "dualion.cli", *words],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    seconds = time.monotonic() - began
-    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    return seconds, memory, done.stdout
+    with tempfile.TemporaryFile("w+") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dualion.cli", *words], cwd=folder, env=environment, stdout=out
+        )
+        _, code, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(code)
+        if process.returncode:
+            raise SystemExit(f"dualion {' '.join(words)} ended with {process.returncode}")
+        out.seek(0)
+        return Timed(
+            seconds=time.monotonic() - began,
+            cpu=used.ru_utime + used.ru_stime,
+            memory=used.ru_maxrss / 1024,
+            output=out.read(),
+        )
 
 
-def measure(address: str, jobs: int, folder: Path) -> dict[str, float]:
-    """Submit and compute a campaign of about this many jobs."""
+@dataclass(frozen=True)
+class Submission:
+    """A campaign in a database, all its hops found, none of them computed.
+
+    Attributes
+    ----------
+    submit, find
+        `dualion submit`, and the worker that found the hops and added their jobs.
+    jobs, hops
+        How many these are.
+    """
+
+    folder: Path
+    environment: dict[str, str]
+    submit: Timed
+    find: Timed
+    jobs: int
+    hops: int
+
+    def status(self) -> Timed:
+        """Ask how it stands."""
+        return timed(["status", "--json"], self.folder, self.environment)
+
+
+def submitted(address: str, arrangements: int, folder: Path) -> Submission:
+    """Submit a campaign to an empty database, and compute its host."""
     from ase.build import bulk  # noqa: PLC0415 - after the server has started
-    from pymongo import MongoClient  # noqa: PLC0415
 
-    arrangements = max(1, round(jobs / JOBS_EACH))
     folder.mkdir()
     bulk("Cu", cubic=True).write(folder / "cu.cif")
     (folder / "campaign.yaml").write_text(campaign_text(arrangements))
@@ -89,17 +125,23 @@ def measure(address: str, jobs: int, folder: Path) -> dict[str, float]:
         "DUALION_CLUSTER": str(folder / "here.yaml"),
         "OMP_NUM_THREADS": "1",
     }
-    submit, memory, _ = timed(["submit", "campaign.yaml"], folder, environment)
+    submit = timed(["submit", "campaign.yaml"], folder, environment)
     for _ in range(2):
         timed(["rocket", "singleshot"], folder, environment)
-    find, most, text = timed(["rocket", "singleshot"], folder, environment)
-    added = re.search(r"(\d+) jobs in (\d+) workflows added", text)
-    count = int(added[1]) if added else 0
-    began = time.monotonic()
-    timed(["rocket", "rapidfire"], folder, environment)
-    wall = time.monotonic() - began
-    status, _, answer = timed(["status", "--json"], folder, environment)
-    (state,) = json.loads(answer)["campaigns"]
+    find = timed(["rocket", "singleshot"], folder, environment)
+    added = re.search(r"(\d+) jobs in (\d+) workflows added", find.output)
+    if added is None:
+        raise SystemExit(f"no jobs were added: {find.output}")
+    state = json.loads(timed(["status", "--json"], folder, environment).output)["campaigns"][0]
+    return Submission(folder, environment, submit, find, int(added[1]), state["hops"])
+
+
+def machinery(address: str, campaign: Submission) -> tuple[float, float]:
+    """Compute a submitted campaign; return what its functions took and what all else took, in s."""
+    from pymongo import MongoClient  # noqa: PLC0415 - after the server has started
+
+    done = timed(["rocket", "rapidfire"], campaign.folder, campaign.environment)
+    (state,) = json.loads(campaign.status().output)["campaigns"]
     if not state["finished"]:
         raise SystemExit(f"the campaign did not finish: {state}")
     with MongoClient(address) as client:
@@ -109,18 +151,25 @@ def measure(address: str, jobs: int, folder: Path) -> dict[str, float]:
             each["metadata"]["seconds"]
             for each in outputs.find({"metadata.kind": kinds}, {"metadata.seconds": 1})
         )
+    return compute, done.seconds - compute
+
+
+def measure(address: str, jobs: int, folder: Path) -> dict[str, float]:
+    """Submit and compute a campaign of about this many jobs."""
+    campaign = submitted(address, max(1, round(jobs / JOBS_EACH)), folder)
+    compute, rest = machinery(address, campaign)
     return {
-        "jobs": count,
-        "hops": state["hops"],
-        "submit s": submit,
-        "submit MB": memory,
-        "find hops s": find,
-        "find hops MB": most,
+        "jobs": campaign.jobs,
+        "hops": campaign.hops,
+        "submit s": campaign.submit.seconds,
+        "submit MB": campaign.submit.memory,
+        "find hops s": campaign.find.seconds,
+        "find hops MB": campaign.find.memory,
         "compute s": compute,
-        "machinery s": wall - compute,
-        "ms per job": 1000 * (wall - compute) / max(1, count),
-        "ms per hop": 1000 * (wall - compute) / state["hops"],
-        "status s": status,
+        "machinery s": rest,
+        "ms per job": 1000 * rest / campaign.jobs,
+        "ms per hop": 1000 * rest / campaign.hops,
+        "status s": campaign.status().seconds,
     }
 
 

@@ -54,15 +54,19 @@ def test_replayed_calls_count_as_calls_but_not_as_computed(tmp_path, analytic):
     source = analytic(lambda xyz: (float((xyz**2).sum()), -2.0 * xyz))
     points = [XYZ + 0.1 * i for i in range(4)]
     told: list[int] = []
+    new: list[int] = []
     with EvaluationLog(tmp_path) as log:
         first = Evaluator(source, log=log)
         for xyz in points[:3]:
             first(NUMBERS, xyz, CELL)
     with EvaluationLog(tmp_path) as log:
-        second = Evaluator(source, log=log, progress=told.append)
+        second = Evaluator(
+            source, log=log, progress=told.append, computed=lambda: new.append(second.calls)
+        )
         for xyz in points:
             second(NUMBERS, xyz, CELL)
     assert (first.calls, first.computed) == (3, 3)
     assert (second.calls, second.computed) == (4, 1)
     assert source.count == 4
     assert told == [1, 2, 3, 4]
+    assert new == [4]

@@ -240,6 +240,15 @@ def test_the_wall_time_is_reached(campaign_in, undisturbed):
     check(made, undisturbed, stops=stops)
 
 
+def test_the_wall_time_is_too_short_for_one_force_call(campaign_in):
+    made = campaign_in("short", pause=100.0, walltime="00:01:00", margin=50.0)
+    made.bench.run("launch", "--follow", "--interval", "1")  # ends: it does not go on for ever
+    (job,) = [each for each in recovered(made, "--dry-run") if each["what"] == "fizzled"]
+    assert "without one new force call" in job["why"]
+    assert "resources.relax" in job["why"]
+    assert calls(made) <= 1
+
+
 def test_the_node_goes_down_and_comes_back(campaign_in, undisturbed):
     made = campaign_in("node")
     launcher = follow(made)

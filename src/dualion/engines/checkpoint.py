@@ -193,10 +193,13 @@ class JobScope:
         Folder of the job's log; None: nothing is logged.
     progress
         Told the number of force calls so far, after each.
+    computed
+        Called after each force call that was not answered from the checkpoint.
     """
 
     checkpoint: Path | None = None
     progress: Callable[[int], None] | None = None
+    computed: Callable[[], None] | None = None
 
 
 _SCOPE: ContextVar[JobScope] = ContextVar("dualion_job_scope", default=JobScope())  # noqa: B039 - frozen
@@ -209,10 +212,12 @@ def current_scope() -> JobScope:
 
 @contextlib.contextmanager
 def job_scope(
-    checkpoint: Path | None = None, progress: Callable[[int], None] | None = None
+    checkpoint: Path | None = None,
+    progress: Callable[[int], None] | None = None,
+    computed: Callable[[], None] | None = None,
 ) -> Iterator[JobScope]:
-    """Set checkpoint folder and progress callback for jobs run inside the ``with`` block."""
-    scope = JobScope(checkpoint=checkpoint, progress=progress)
+    """Set checkpoint folder and callbacks for jobs run inside the ``with`` block."""
+    scope = JobScope(checkpoint=checkpoint, progress=progress, computed=computed)
     token = _SCOPE.set(scope)
     try:
         yield scope

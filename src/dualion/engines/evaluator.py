@@ -88,6 +88,8 @@ class Evaluator:
         Earlier evaluations of this very job; new ones are appended.
     progress
         Told the number of force calls so far, after each.
+    computed
+        Called after each force call that the source really made.
 
     Attributes
     ----------
@@ -104,10 +106,12 @@ class Evaluator:
         *,
         log: EvaluationLog | None = None,
         progress: Callable[[int], None] | None = None,
+        computed: Callable[[], None] | None = None,
     ) -> None:
         self._source = source
         self._log = log
         self._progress = progress
+        self._on_computed = computed
         self.calls = 0
         self.computed = 0
 
@@ -148,6 +152,8 @@ class Evaluator:
             _check_finite(found, n=len(numbers), stress=stress)
             if self._log is not None:
                 self._log.append(key, found)
+            if self._on_computed is not None:
+                self._on_computed()
         if self._progress is not None:
             self._progress(self.calls)
         return found

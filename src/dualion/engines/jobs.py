@@ -142,7 +142,7 @@ def _evaluator(choice: EngineChoice, stamp: EngineStamp) -> Iterator[Evaluator]:
             # Computed elsewhere at this moment: then once more here, beside it, without a log.
             with contextlib.suppress(CheckpointBusyError):
                 log = stack.enter_context(EvaluationLog(scope.checkpoint, stamp.model_dump_json()))
-        yield Evaluator(source, log=log, progress=scope.progress)
+        yield Evaluator(source, log=log, progress=scope.progress, computed=scope.computed)
 
 
 def _band(path: Path, found: BandResult, stamp: EngineStamp, charge: int) -> Band:

@@ -72,7 +72,8 @@ class Computer:
     Attributes
     ----------
     calls
-        Force calls of this process, those answered from a checkpoint included.
+        Force calls that this process computed. Those answered from a checkpoint do not count: a
+        job that makes no others before its wall time does not get on.
     """
 
     outputs: OutputStore
@@ -199,13 +200,17 @@ class Computer:
         def progress(count: int) -> None:
             nonlocal calls
             calls = count
+
+        def computed() -> None:
             self.calls += 1
 
         checkpoint = self.cluster.profile.work / CHECKPOINTS / key
         heavy = document.kind in HEAVY
         if document.continues and not checkpoint.exists():
             self._take_over(document.continues, checkpoint)
-        with job_scope(checkpoint=checkpoint if heavy else None, progress=progress):
+        with job_scope(
+            checkpoint=checkpoint if heavy else None, progress=progress, computed=computed
+        ):
             answer = function(**arguments)
         output: dict[str, Any]
         if isinstance(answer, Response) and answer.replace is not None:

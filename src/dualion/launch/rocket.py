@@ -142,9 +142,14 @@ class Rocket:
                 with self._until_stopped(str(what["kind"])):
                     computer.ensure(str(what["job"]))
             except StoppedError as stop:
-                log.warning("%s", stop.why)
                 if stop.again and computer.calls:
                     unfinished = str(what["job"])
+                elif stop.again:  # another queue job would end in the same way
+                    stop.why += (
+                        ", without one new force call: give resources."
+                        f"{what['kind']} a longer walltime, then: dualion recover"
+                    )
+                log.warning("%s", stop.why)
                 raise
 
         with running(run):

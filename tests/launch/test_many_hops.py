@@ -1,0 +1,60 @@
+"""Two thousand hops behind one launch pad: what it costs to submit, to ask, and to compute.
+
+The campaigns are those of ``benchmarks/cluster/machinery.py``, which prints the table in
+docs/performance.md. There is no queue: one adds the start of a process to every job, which is
+its own and not the machinery's. Seconds of a shared machine prove little, so the limits are those
+that were promised, far above what is measured, or ratios within one run.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.cluster
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "cluster" / "machinery.py"
+
+
+@pytest.fixture(scope="module")
+def bench():
+    spec = importlib.util.spec_from_file_location("machinery", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "path", [*sys.path])
+        patch.setitem(sys.modules, "machinery", module)  # its dataclasses ask for it
+        spec.loader.exec_module(module)
+        yield module
+
+
+def test_two_thousand_hops_are_submitted_and_asked_after_in_seconds(
+    bench, database_server, tmp_path
+):
+    campaign = bench.submitted(database_server.address("many"), 169, tmp_path / "many")
+    assert campaign.hops >= 2000
+    assert campaign.submit.seconds < 60
+    assert campaign.find.cpu < 60
+    assert max(campaign.submit.memory, campaign.find.memory) < 500
+    status = campaign.status()
+    (state,) = json.loads(status.output)["campaigns"]
+    assert state["hops"] == campaign.hops
+    assert status.cpu < 2.0
+
+
+def test_a_job_costs_no_more_among_two_thousand_than_among_a_hundred(
+    bench, database_server, tmp_path
+):
+    each = {}
+    for name, arrangements in (("few", 6), ("all", 84)):
+        address = database_server.address(name)
+        campaign = bench.submitted(address, arrangements, tmp_path / name)
+        _, rest = bench.machinery(address, campaign)
+        each[name] = rest / campaign.jobs
+        print(f"{campaign.jobs} jobs, {campaign.hops} hops: {1000 * each[name]:.0f} ms each")
+    assert campaign.jobs >= 2000
+    # Quadratic growth would make it fifteen times as much.
+    assert each["all"] < 2.0 * each["few"]
