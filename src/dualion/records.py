@@ -522,6 +522,14 @@ class LevelOfTheory(Record):
         """Sixteen hexadecimal digits; equal if and only if all fields are equal."""
         return content_hash(self.model_dump(mode="json", exclude={"fingerprint"}))
 
+    @property
+    def charge_text(self) -> str:
+        """Charge of the cell with the defect, in words for a table's header."""
+        if self.charge == 0:
+            return "neutral cell"
+        sign = "−" if self.charge < 0 else "+"
+        return f"cell of charge {sign}{abs(self.charge)} on a uniform background"
+
     @model_validator(mode="before")
     @classmethod
     def _drop_fingerprint(cls, data: Any) -> Any:  # noqa: ANN401 - pydantic hands over raw input

@@ -199,8 +199,8 @@ def test_an_interrupted_job_goes_on_where_it_was_with_the_same_result(
     computed = []
     build = calculators.build_source
 
-    def counting(choice):
-        source = build(choice)
+    def counting(choice, **options):
+        source = build(choice, **options)
 
         def call(*configuration, **options):
             computed.append(1)
@@ -240,7 +240,7 @@ def test_an_interrupted_job_goes_on_where_it_was_with_the_same_result(
 def test_a_failing_engine_gives_a_result_that_says_so(subject, monkeypatch):
     path = subject.path()
 
-    def failing(_choice):
+    def failing(_choice, **_options):
         def call(*_configuration, **_options):
             raise EngineError("the model gave up", where="engine")
 

@@ -54,7 +54,6 @@ def test_a_job_costs_no_more_among_two_thousand_than_among_a_hundred(
         campaign = bench.submitted(address, arrangements, tmp_path / name)
         _, rest = bench.machinery(address, campaign)
         each[name] = rest / campaign.jobs
-        print(f"{campaign.jobs} jobs, {campaign.hops} hops: {1000 * each[name]:.0f} ms each")
     assert campaign.jobs >= 2000
     # Quadratic growth would make it fifteen times as much.
     assert each["all"] < 2.0 * each["few"]

@@ -148,11 +148,10 @@ class ComparisonGroup(Record):
     def label(self) -> str:
         """One line: framework, ions, engine, cell and charge."""
         stamp = self.theory.stamp
-        charge = f", charge {self.theory.charge:+d}" if self.theory.charge else ""
         return (
             f"{self.framework} {'/'.join(self.ions)} ({self.mechanism.value}), "
-            f"{stamp.engine} {stamp.code} {stamp.version}, {self.formula}, "
-            f"images {self.min_image_distance:.1f} Å apart{charge} [{self.fingerprint}]"
+            f"{stamp.engine} {stamp.code} {stamp.version}, {self.formula}, {self.theory.charge_text}, "
+            f"images {self.min_image_distance:.1f} Å apart [{self.fingerprint}]"
         )
 
 

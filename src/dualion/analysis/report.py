@@ -340,7 +340,7 @@ def _record(record: HopRecord) -> Element:
                 ("host", f"{record.formula}, {record.host_ion} host"),
                 ("supercell", " / ".join(" ".join(map(str, row)) for row in theory.supercell)),
                 ("image distance", measure(record.min_image_distance, "Å", digits=2)),
-                ("charge", f"{theory.charge:+d}" if theory.charge else "0"),
+                ("charge", theory.charge_text),
                 ("force calls", str(record.force_calls)),
                 ("engine", f"{stamp.engine} ({stamp.code} {stamp.version})"),
                 ("engine settings", ", ".join(f"{k} = {v}" for k, v in stamp.parameters)),

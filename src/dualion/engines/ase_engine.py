@@ -42,6 +42,11 @@ class AseEngine:
         """The package that a worker needs."""
         return self._entry.package
 
+    @property
+    def charged(self) -> bool:
+        """Whether it can treat a charged cell."""
+        return self._entry.charged
+
     @cached_property
     def _entry(self) -> EngineEntry:
         return entry_of(self.choice)
@@ -99,7 +104,7 @@ class AseEngine:
         return job
 
     def _check_charge(self, charge: int) -> None:
-        if charge != 0 and not self._entry.charged:
+        if charge != 0 and not self.charged:
             raise InputError(
                 f"charge {charge:+d} was asked for, but this engine knows no charge",
                 where=f"engine '{self.name}'",

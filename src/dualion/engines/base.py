@@ -25,6 +25,8 @@ class Engine(Protocol):
         As the user types it.
     category
         The environment a worker needs (the package of the engine), for routing jobs.
+    charged
+        Whether it can treat a charged cell.
     """
 
     @property
@@ -35,6 +37,11 @@ class Engine(Protocol):
     @property
     def category(self) -> str:
         """The environment a worker needs, for routing jobs."""
+        ...
+
+    @property
+    def charged(self) -> bool:
+        """Whether it can treat a charged cell: density functionals can, most potentials cannot."""
         ...
 
     def stamp(self) -> EngineStamp:

@@ -33,11 +33,18 @@ THREADS = "DUALION_THREADS"
 _REFUSALS = (RuntimeError, ValueError, KeyError, NotImplementedError, ArithmeticError)
 
 
-def build_source(choice: EngineChoice) -> Source:
+def build_source(choice: EngineChoice, *, charge: int = 0) -> Source:
     """Return what computes energies and forces for an engine.
 
     A model is loaded once per process and device, whatever the choice calls it; it is only ever
     read from a local file whose hash was checked.
+
+    Parameters
+    ----------
+    choice
+        The engine.
+    charge
+        Of the cells it will compute, in e.
 
     Raises
     ------
@@ -46,7 +53,7 @@ def build_source(choice: EngineChoice) -> Source:
     ModelFileError
         The weights are missing, or are not known and not trusted.
     InputError
-        The device or the number of threads cannot be had.
+        The device or the number of threads cannot be had, or the engine knows no charge.
     EngineError
         The calculator cannot be built.
     """
@@ -56,6 +63,14 @@ def build_source(choice: EngineChoice) -> Source:
     arguments: dict[str, Any] = dict(entry.kwargs)
     if entry.model_argument is not None and model is not None:
         arguments[entry.model_argument] = str(model[0])
+    if entry.charge_argument is not None:
+        arguments[entry.charge_argument] = charge
+    elif charge:
+        raise InputError(
+            f"charge {charge:+d} was asked for, but this engine knows no charge",
+            where=f"engine '{entry.name}'",
+            remedy="use charge 0: a neutral atom is removed",
+        )
     if entry.device_argument is not None:
         arguments[entry.device_argument] = _device(choice, entry)
     sha256 = "" if model is None else model[1]

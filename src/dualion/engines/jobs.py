@@ -80,7 +80,7 @@ def relax_structure(
     """
     structure = Geometry.model_validate(structure)
     stamp = stamp_of(choice)
-    with _evaluator(choice, stamp) as evaluate:
+    with _evaluator(choice, stamp, charge) as evaluate:
         found = relax(structure, evaluate, settings, cell=cell, keep_symmetry=keep_symmetry)
     return Relaxed(
         geometry=found.geometry,
@@ -121,7 +121,7 @@ def converge_band(
     stamp = stamp_of(choice)
     if path.outcome is not None:
         return _undone(path, stamp, charge)
-    with _evaluator(choice, stamp) as evaluate:
+    with _evaluator(choice, stamp, charge) as evaluate:
         if settings.method == "adaptive" and climb:
             guess = partial(images_between, cell=path.images.cell, species=path.images.species)
             found = run_adaptive(path, evaluate, settings, guess=guess)
@@ -131,11 +131,11 @@ def converge_band(
 
 
 @contextlib.contextmanager
-def _evaluator(choice: EngineChoice, stamp: EngineStamp) -> Iterator[Evaluator]:
+def _evaluator(choice: EngineChoice, stamp: EngineStamp, charge: int) -> Iterator[Evaluator]:
     from dualion.engines.calculators import build_source
 
     scope = current_scope()
-    source = build_source(choice)
+    source = build_source(choice, charge=charge)
     with contextlib.ExitStack() as stack:
         log = None
         if scope.checkpoint is not None:

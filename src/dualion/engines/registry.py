@@ -24,7 +24,8 @@ from dualion.settings import Places
 ENTRY_POINTS = "dualion.engines"
 """Entry-point group in which another package may offer an :class:`EngineEntry`."""
 
-Tier = Literal["test", "fast", "standard", "accurate", "other"]
+Tier = Literal["test", "fast", "standard", "accurate", "dft", "other"]
+Kind = Literal["ase", "vasp"]
 Device = Literal["auto", "cpu", "cuda"]
 
 
@@ -56,7 +57,14 @@ class EngineEntry(Record):
     known_models: dict[str, str] = Field(
         default_factory=dict, description="SHA-256 of weights that are known, and what they are."
     )
-    charged: bool = Field(default=False, description="Whether it can treat a charged cell.")
+    charge_argument: str | None = Field(
+        None,
+        description="Keyword that takes the charge of the cell in e; None: it knows no charge.",
+    )
+    kind: Kind = Field(
+        "ase",
+        description="Who moves the atoms: dualion with forces of `calculator`, or VASP itself.",
+    )
     elements: tuple[str, ...] | None = Field(None, description="None: not limited, or unknown.")
     note: str = ""
 
@@ -75,6 +83,11 @@ class EngineEntry(Record):
     def needs_model(self) -> bool:
         """Whether this engine reads weights."""
         return self.model_argument is not None
+
+    @property
+    def charged(self) -> bool:
+        """Whether it can treat a charged cell."""
+        return self.charge_argument is not None
 
 
 class EngineInfo(Record):

@@ -74,7 +74,14 @@ class Campaign(PhysicsSettings):
     engine: str = Field("fast", description="An engine or a tier: fast, standard, accurate.")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     mechanism: Mechanism = Mechanism.VACANCY
-    charge: int = Field(0, ge=-4, le=4, description="Of the cell with the defect, in e.")
+    charge: int | None = Field(
+        None,
+        ge=-4,
+        le=4,
+        description="Of the cell with the defect, in e, on a uniform background; None: what the "
+        "defect of a monovalent cation has (vacancy -1, interstitial +1) if the engine knows "
+        "charges, else 0.",
+    )
     doping: tuple[Annotated[Doping, BeforeValidator(_read_doping)], ...] = Field(
         (Doping(kind="pure"), Doping(kind="dilute")), min_length=1
     )
@@ -112,7 +119,28 @@ class Campaign(PhysicsSettings):
     def settings_fingerprint(self) -> str:
         """Hash of every setting that a barrier depends on; the name is not one."""
         wanted = {"cell", "host", "relax", "path", "band", "seed", "charge"}
-        return content_hash(self.model_dump(mode="json", include=wanted))
+        asked = self.model_dump(mode="json", include=wanted)
+        return content_hash(asked | {"charge": self.charge or 0})  # resolved, it is in the theory
+
+    def defect_charge(self, *, charged: bool) -> int:
+        """Charge of a cell with the defect.
+
+        Parameters
+        ----------
+        charged
+            Whether the engine knows charges.
+
+        Returns
+        -------
+        int
+            In e: as given, else that of the defect a monovalent cation makes (it takes its charge
+            with it, or brings it), else 0 for engines that know no charge.
+        """
+        if self.charge is not None:
+            return self.charge
+        if not charged:
+            return 0
+        return -1 if self.mechanism is Mechanism.VACANCY else 1
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):

@@ -274,6 +274,7 @@ class Bench:
         self.campaign = campaign
         self.framework = framework
         self.engine = engine
+        self.charge = campaign.defect_charge(charged=engine.charged)
         self.jobs: list[Job] = []
         self._equivalents = Equivalents(host)
         self._relaxed: dict[tuple[str, bool], Job] = {}
@@ -300,7 +301,7 @@ class Bench:
             job = self.engine.relax(
                 state,
                 cell=cell,
-                charge=0 if cell else self.campaign.charge,
+                charge=0 if cell else self.charge,
                 settings=self.campaign.relax,
                 name=name,
             )
@@ -336,7 +337,7 @@ class Bench:
             settings_fingerprint=campaign.settings_fingerprint,
             host_ion=host_ion,
             broken_symmetry_host=host.broken_symmetry,
-            charge=campaign.charge,
+            charge=self.charge,
             volume_change=volume_change,
             start_ion=first if like else None,
         )
