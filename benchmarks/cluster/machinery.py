@@ -69,7 +69,7 @@ def timed(words: list[str], folder: Path, environment: dict[str, str]) -> Timed:
     """Run a command of dualion to its end."""
     began = time.monotonic()
     with tempfile.TemporaryFile("w+") as out:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 - our own words
             [sys.executable, "-m", "dualion.cli", *words], cwd=folder, env=environment, stdout=out
         )
         _, code, used = os.wait4(process.pid, 0)

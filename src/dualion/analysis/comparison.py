@@ -150,8 +150,9 @@ class ComparisonGroup(Record):
         stamp = self.theory.stamp
         return (
             f"{self.framework} {'/'.join(self.ions)} ({self.mechanism.value}), "
-            f"{stamp.engine} {stamp.code} {stamp.version}, {self.formula}, {self.theory.charge_text}, "
-            f"images {self.min_image_distance:.1f} Å apart [{self.fingerprint}]"
+            f"{stamp.engine} {stamp.code} {stamp.version}, {self.formula}, "
+            f"{self.theory.charge_text}, images {self.min_image_distance:.1f} Å apart "
+            f"[{self.fingerprint}]"
         )
 
 
