@@ -136,28 +136,43 @@ def submitted(address: str, arrangements: int, folder: Path) -> Submission:
     return Submission(folder, environment, submit, find, int(added[1]), state["hops"])
 
 
-def machinery(address: str, campaign: Submission) -> tuple[float, float]:
-    """Compute a submitted campaign; return what its functions took and what all else took, in s."""
+@dataclass(frozen=True)
+class Computation:
+    """What computing a campaign took: seconds in its functions, in all else; questions asked."""
+
+    compute: float
+    machinery: float
+    questions: int
+
+
+def machinery(address: str, campaign: Submission) -> Computation:
+    """Compute a submitted campaign."""
     from pymongo import MongoClient  # noqa: PLC0415 - after the server has started
 
-    done = timed(["rocket", "rapidfire"], campaign.folder, campaign.environment)
-    (state,) = json.loads(campaign.status().output)["campaigns"]
-    if not state["finished"]:
-        raise SystemExit(f"the campaign did not finish: {state}")
     with MongoClient(address) as client:
+
+        def asked() -> int:
+            return int(client.admin.command("serverStatus")["opcounters"]["command"])
+
+        before = asked()
+        done = timed(["rocket", "rapidfire"], campaign.folder, campaign.environment)
+        questions = asked() - before
+        (state,) = json.loads(campaign.status().output)["campaigns"]
+        if not state["finished"]:
+            raise SystemExit(f"the campaign did not finish: {state}")
         outputs = client.get_default_database()["outputs"]
         kinds = {"$in": ["relax", "band", "path"]}
         compute = sum(
             each["metadata"]["seconds"]
             for each in outputs.find({"metadata.kind": kinds}, {"metadata.seconds": 1})
         )
-    return compute, done.seconds - compute
+    return Computation(compute, done.seconds - compute, questions)
 
 
 def measure(address: str, jobs: int, folder: Path) -> dict[str, float]:
     """Submit and compute a campaign of about this many jobs."""
     campaign = submitted(address, max(1, round(jobs / JOBS_EACH)), folder)
-    compute, rest = machinery(address, campaign)
+    done = machinery(address, campaign)
     return {
         "jobs": campaign.jobs,
         "hops": campaign.hops,
@@ -165,10 +180,11 @@ def measure(address: str, jobs: int, folder: Path) -> dict[str, float]:
         "submit MB": campaign.submit.memory,
         "find hops s": campaign.find.seconds,
         "find hops MB": campaign.find.memory,
-        "compute s": compute,
-        "machinery s": rest,
-        "ms per job": 1000 * rest / campaign.jobs,
-        "ms per hop": 1000 * rest / campaign.hops,
+        "compute s": done.compute,
+        "machinery s": done.machinery,
+        "ms per job": 1000 * done.machinery / campaign.jobs,
+        "ms per hop": 1000 * done.machinery / campaign.hops,
+        "questions per job": done.questions / campaign.jobs,
         "status s": campaign.status().seconds,
     }
 

@@ -2,8 +2,8 @@
 
 The campaigns are those of ``benchmarks/cluster/machinery.py``, which prints the table in
 docs/performance.md. There is no queue: one adds the start of a process to every job, which is
-its own and not the machinery's. Seconds of a shared machine prove little, so the limits are those
-that were promised, far above what is measured, or ratios within one run.
+its own and not the machinery's. Seconds of a shared machine prove little: the limits are those that
+were promised, far above what is measured, and what is asked of the database is counted.
 """
 
 from __future__ import annotations
@@ -42,18 +42,19 @@ def test_two_thousand_hops_are_submitted_and_asked_after_in_seconds(
     status = campaign.status()
     (state,) = json.loads(status.output)["campaigns"]
     assert state["hops"] == campaign.hops
-    assert status.cpu < 2.0
+    assert min(status.cpu, *(campaign.status().cpu for _ in range(2))) < 2.0
 
 
 def test_a_job_costs_no_more_among_two_thousand_than_among_a_hundred(
     bench, database_server, tmp_path
 ):
-    each = {}
-    for name, arrangements in (("few", 6), ("all", 84)):
+    share, questions = {}, {}
+    for name, arrangements in (("few", 6), ("many", 84)):
         address = database_server.address(name)
         campaign = bench.submitted(address, arrangements, tmp_path / name)
-        _, rest = bench.machinery(address, campaign)
-        each[name] = rest / campaign.jobs
+        done = bench.machinery(address, campaign)
+        share[name] = done.machinery / done.compute  # of the same load of this machine
+        questions[name] = done.questions / campaign.jobs
     assert campaign.jobs >= 2000
-    # Quadratic growth would make it fifteen times as much.
-    assert each["all"] < 2.0 * each["few"]
+    assert questions["many"] < 1.2 * questions["few"]
+    assert share["many"] < 4.0 * share["few"]  # were it quadratic, fifteen times

@@ -83,6 +83,7 @@ class Commands:
 
     def __init__(self, data: Data) -> None:
         self.data = data
+        self.asked = 0
         self._cursors: dict[int, tuple[str, Iterator[Any]]] = {}
         self._cursor_ids = itertools.count(1)
         self._handlers: dict[str, Handler] = {
@@ -116,6 +117,7 @@ class Commands:
 
     def run(self, command: Document) -> Document:
         """Do a command; whatever goes wrong is said in the reply."""
+        self.asked += 1
         handler = self._handlers.get(name_of(command))
         if handler is None:
             return failure(59, "CommandNotFound", f"no such command: '{next(iter(command), '')}'")
@@ -349,7 +351,11 @@ class Commands:
 
     def _status(self, _db: str, _command: Document) -> Document:
         scanned = Int64(self.data.store.examined)
-        return VERSION | {"metrics": {"queryExecutor": {"scannedObjects": scanned}}} | OK
+        figures: Document = {
+            "metrics": {"queryExecutor": {"scannedObjects": scanned}},
+            "opcounters": {"command": Int64(self.asked)},
+        }
+        return VERSION | figures | OK
 
     def _collection_size(self, db: str, command: Document) -> Document:
         return {"count": self._collection(db, command).count_documents({})} | OK
