@@ -99,7 +99,7 @@ def singleshot(
     from dualion.launch.rocket import Rocket
 
     with connected(profile, patience=None) as (cluster, _):
-        if not Rocket(cluster).single(fw_id, engine=engine):
+        if not Rocket(cluster).shot(fw_id, engine=engine):
             typer.echo("this job is not ready: it was run, or is being run, elsewhere")
 
 

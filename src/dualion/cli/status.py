@@ -53,7 +53,7 @@ def status(
     with connected(profile) as (cluster, _):
         campaigns = campaign_states(cluster, campaign)
         only = campaigns[0].campaign_id if campaign is not None else None
-        wanted = (*OPEN, "WAITING") if jobs else ("RESERVED", "RUNNING", "FIZZLED")
+        wanted = (*OPEN, "WAITING") if jobs else ("RESERVED", "RUNNING", "FIZZLED", "PAUSED")
         listed = job_states(cluster, only, states=wanted)
         asked = [
             each

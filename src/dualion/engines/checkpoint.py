@@ -28,6 +28,8 @@ from dualion.errors import CheckpointBusyError
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from dualion.engines.point import PointLookup
+
 LOG_NAME = "evaluations.bin"
 
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
@@ -195,11 +197,14 @@ class JobScope:
         Told the number of force calls so far, after each.
     computed
         Called after each force call that was not answered from the checkpoint.
+    points
+        Set where force calls are jobs of their own: looks up what is known of them.
     """
 
     checkpoint: Path | None = None
     progress: Callable[[int], None] | None = None
     computed: Callable[[], None] | None = None
+    points: PointLookup | None = None
 
 
 _SCOPE: ContextVar[JobScope] = ContextVar("dualion_job_scope", default=JobScope())  # noqa: B039 - frozen
@@ -215,9 +220,10 @@ def job_scope(
     checkpoint: Path | None = None,
     progress: Callable[[int], None] | None = None,
     computed: Callable[[], None] | None = None,
+    points: PointLookup | None = None,
 ) -> Iterator[JobScope]:
     """Set checkpoint folder and callbacks for jobs run inside the ``with`` block."""
-    scope = JobScope(checkpoint=checkpoint, progress=progress, computed=computed)
+    scope = JobScope(checkpoint=checkpoint, progress=progress, computed=computed, points=points)
     token = _SCOPE.set(scope)
     try:
         yield scope

@@ -8,9 +8,9 @@ was killed goes on from its last force call with bit-identical results.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -39,6 +39,22 @@ class Evaluation:
     energy: float
     forces: NDArray[np.float64]
     stress: NDArray[np.float64] | None = None
+
+
+@runtime_checkable
+class ExpectingSource(Protocol):
+    """A source that wants to know together what it will be asked one after the other."""
+
+    def expect(
+        self,
+        numbers: NDArray[np.int64],
+        configurations: Sequence[NDArray[np.float64]],
+        cell: NDArray[np.float64],
+        *,
+        stress: bool,
+    ) -> None:
+        """Get ready for some positions, shape (n, 3) each, in Å, of one cell."""
+        ...
 
 
 class Source(Protocol):
@@ -157,6 +173,44 @@ class Evaluator:
         if self._progress is not None:
             self._progress(self.calls)
         return found
+
+    def many(
+        self,
+        numbers: NDArray[np.int64],
+        configurations: Sequence[NDArray[np.float64]],
+        cell: NDArray[np.float64],
+        *,
+        stress: bool = False,
+    ) -> list[Evaluation]:
+        """Evaluate configurations of one cell that do not depend on each other's answers.
+
+        As if each were evaluated in turn, and with the same numbers; but a source whose force
+        calls are jobs of their own learns of all of them at once.
+
+        Parameters
+        ----------
+        numbers, cell, stress
+            As for one.
+        configurations
+            Cartesian positions, shape (n, 3) each, in Å.
+
+        Raises
+        ------
+        EngineError
+            Of the first that fails.
+        OSError
+            The log could not be written.
+        """
+        if isinstance(self._source, ExpectingSource):
+            new = [
+                xyz
+                for xyz in configurations
+                if self._log is None
+                or self._log.find(evaluation_key(numbers, xyz, cell, stress=stress)) is None
+            ]
+            if new:
+                self._source.expect(numbers, new, cell, stress=stress)
+        return [self(numbers, xyz, cell, stress=stress) for xyz in configurations]
 
 
 def _check_finite(evaluation: Evaluation, *, n: int, stress: bool) -> None:

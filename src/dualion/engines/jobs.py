@@ -15,6 +15,7 @@ from dualion.engines.checkpoint import EvaluationLog, current_scope
 from dualion.engines.evaluator import Evaluator
 from dualion.engines.fingerprint import stamp_of
 from dualion.engines.neb import run_band
+from dualion.engines.point import PointSource
 from dualion.engines.registry import EngineChoice
 from dualion.engines.relaxation import relax
 from dualion.errors import CheckpointBusyError
@@ -23,6 +24,7 @@ from dualion.settings import BandSettings, RelaxSettings
 from dualion.structures.interpolation import images_between
 
 if TYPE_CHECKING:
+    from dualion.engines.evaluator import Source
     from dualion.engines.neb import BandResult
 
 
@@ -135,7 +137,11 @@ def _evaluator(choice: EngineChoice, stamp: EngineStamp, charge: int) -> Iterato
     from dualion.engines.calculators import build_source
 
     scope = current_scope()
-    source = build_source(choice, charge=charge)
+    source: Source
+    if scope.points is None:
+        source = build_source(choice, charge=charge)
+    else:
+        source = PointSource(choice, charge, scope.points)
     with contextlib.ExitStack() as stack:
         log = None
         if scope.checkpoint is not None:

@@ -75,19 +75,21 @@ def softest_modes(
     basis: list[Array] = []
     images: list[Array] = []
 
-    def extend(direction: Array) -> bool:
-        vector = _orthogonal(direction, basis)
-        if vector is None:
-            return False
-        basis.append(vector)
-        images.append(surface.curvature(at, vector, step=STEP))
+    def extend(*further: Array) -> bool:
+        before = len(basis)
+        for direction in further:
+            vector = _orthogonal(direction, basis)
+            if vector is not None:
+                basis.append(vector)
+        new = basis[before:]
+        images.extend(surface.curvatures(at, new, step=STEP))
         if learn is not None:
-            length = STEP / float(np.linalg.norm(vector, axis=1).max())
-            learn(length * vector, length * images[-1])
-        return True
+            for vector, image in zip(new, images[before:], strict=True):
+                length = STEP / float(np.linalg.norm(vector, axis=1).max())
+                learn(length * vector, length * image)
+        return bool(new)
 
-    for direction in directions:
-        extend(direction)
+    extend(*directions)
     for _ in range(refine):
         values, vectors = _ritz(basis, images)
         if values[0] < down:

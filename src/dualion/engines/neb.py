@@ -187,14 +187,13 @@ class _Band:
     def refresh(self) -> None:
         """Evaluate the interior images that have moved."""
         state = self.state
-        for i in range(1, len(state.xyz) - 1):
-            bits = state.xyz[i].tobytes()
-            if bits == state.known[i - 1]:
-                continue
-            found = self.evaluate(self.numbers, state.xyz[i], self.cell)
+        inner = range(1, len(state.xyz) - 1)
+        moved = [i for i in inner if state.xyz[i].tobytes() != state.known[i - 1]]
+        answers = self.evaluate.many(self.numbers, [state.xyz[i] for i in moved], self.cell)
+        for i, found in zip(moved, answers, strict=True):
             state.energies[i] = found.energy
             state.forces[i - 1] = found.forces
-            state.known[i - 1] = bits
+            state.known[i - 1] = state.xyz[i].tobytes()
 
     def choose(self) -> bool:
         """Choose the climbing image; return whether it is another one than before."""

@@ -186,7 +186,12 @@ BUILT_IN: tuple[EngineEntry, ...] = (
 
 
 def get_engine(
-    name: str, *, device: Device = "auto", trust_model: bool = False, check: bool = True
+    name: str,
+    *,
+    device: Device = "auto",
+    trust_model: bool = False,
+    outer: bool = False,
+    check: bool = True,
 ) -> Engine:
     """Return an engine by name or alias.
 
@@ -198,13 +203,17 @@ def get_engine(
         Where the model runs; 'auto' takes a GPU if there is one.
     trust_model
         Accept weights whose SHA-256 is not known.
+    outer
+        Each force call is a job of its own: dualion moves the atoms, also where the code of the
+        engine could do so itself.
     check
         Look whether package and weights are here. False where jobs are only submitted.
 
     Raises
     ------
     InputError
-        No engine has this name, or the file of further engines cannot be used.
+        No engine has this name, or the file of further engines cannot be used; or its code would
+        have to move the atoms, which is not supported.
     EngineNotInstalledError
         Its package is not installed.
     ModelFileError
@@ -213,6 +222,12 @@ def get_engine(
     from dualion.engines.ase_engine import AseEngine
 
     entry = find_entry(name)
+    if entry.kind == "vasp" and not outer:
+        raise InputError(
+            "relaxations and bands by VASP itself are not supported",
+            where=f"engine '{entry.name}'",
+            remedy="set 'evaluations: jobs' in the campaign: each force call is a static job",
+        )
     built_in = entry in BUILT_IN
     choice = EngineChoice(
         name=entry.name,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from dualion.engines.evaluator import Evaluator
@@ -71,24 +73,26 @@ class Surface:
         found = self.evaluate(self.numbers, xyz, self.cell)
         return Point(xyz, found.energy, found.forces)
 
-    def curvature(self, at: Point, direction: Array, *, step: float) -> Array:
-        """Apply the Hessian to a unit direction by a forward difference.
+    def curvatures(self, at: Point, directions: Sequence[Array], *, step: float) -> list[Array]:
+        """Apply the Hessian to unit directions by forward differences.
 
         Parameters
         ----------
         at
             An evaluated point.
-        direction
-            Shape (n, 3), of norm one.
+        directions
+            Shape (n, 3) each, of norm one.
         step
             Largest displacement of an atom, in Å.
 
         Returns
         -------
-        ndarray
-            Shape (n, 3), in eV/Å².
+        list of ndarray
+            Shape (n, 3) each, in eV/Å².
         """
-        length = step / float(np.linalg.norm(direction, axis=1).max())
-        moved = self.point(at.xyz + length * direction)
-        change: Array = (at.forces - moved.forces) / length
-        return change
+        lengths = [step / float(np.linalg.norm(each, axis=1).max()) for each in directions]
+        moved = [at.xyz + length * each for length, each in zip(lengths, directions, strict=True)]
+        found = self.evaluate.many(self.numbers, moved, self.cell)
+        return [
+            (at.forces - each.forces) / length for each, length in zip(found, lengths, strict=True)
+        ]

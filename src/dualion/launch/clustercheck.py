@@ -126,7 +126,7 @@ def _script(profile: ClusterProfile, file: Path) -> str:
     from dualion.launch.queue import adapter, queue_keys
 
     lines = 0
-    for kind in ("relax", "band", "analysis"):
+    for kind in ("relax", "band", "point", "analysis"):
         queue = adapter(profile, file, next(iter(profile.engines)))
         keys = queue_keys(profile, kind)
         queue.update(keys)
@@ -143,7 +143,7 @@ def _script(profile: ClusterProfile, file: Path) -> str:
                 remedy=f"leave it out, or give 'template:' (now {queue.template_file})",
             )
         lines += len(script.splitlines())
-    return f"{lines} lines for three kinds of jobs"
+    return f"{lines} lines for four kinds of jobs"
 
 
 def _engine_try(profile: ClusterProfile, name: str) -> Callable[[], str]:

@@ -20,7 +20,7 @@ FOLDER = Path("launch")
 """Where a profile given by its bare name is looked for."""
 
 SchedulerName = Literal["slurm", "pbs", "sge", "lsf", "none"]
-JobKind = Literal["relax", "band", "dft", "analysis"]
+JobKind = Literal["relax", "band", "point", "dft", "analysis"]
 
 _WALLTIME = re.compile(r"(?:(\d+)-)?(\d{1,3}):([0-5]\d)(?::([0-5]\d))?")
 _PLAIN = r"^[\w.,:/@%+=-]*$"

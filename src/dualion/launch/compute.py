@@ -17,29 +17,37 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from jobflow.core.flow import get_flow
+from jobflow.core.flow import Flow, get_flow
 from jobflow.core.job import Response
 
 from dualion.engines.checkpoint import job_scope
 from dualion.engines.fingerprint import stamp_of
+from dualion.engines.point import PointResult, PointsNeeded, point_jobs
 from dualion.errors import DualionError, RunError
 from dualion.launch.claims import LEASE, claimed
-from dualion.launch.delivery import OutputStore
-from dualion.launch.document import JOB, VALUE, JobDocument
+from dualion.launch.delivery import OutputStore, uuid_of
+from dualion.launch.document import JOB, VALUE, JobDocument, documents_of
+from dualion.launch.points import Parked
 from dualion.launch.task import load_function, typed_arguments
 from dualion.records import HopRecord, content_hash
 from dualion.settings import ALGORITHM
 
 if TYPE_CHECKING:
-    from jobflow.core.flow import Flow
+    from collections.abc import Sequence
 
+    from dualion.engines.point import Configuration
+    from dualion.engines.registry import EngineChoice
     from dualion.launch.cluster import Cluster
+    from dualion.launch.document import Documents
     from dualion.records import EngineStamp
 
 CHECKPOINTS = "checkpoints"
 
 HEAVY = frozenset({"relax", "band"})
-"""Kinds of jobs that make force calls: these are claimed."""
+"""Kinds of jobs that make force calls, one after the other: these have checkpoints."""
+
+CLAIMED = HEAVY | {"point"}
+"""Kinds of jobs that nobody computes while somebody else does."""
 
 _KEPT = 64
 """Outputs and documents that a worker keeps in memory."""
@@ -66,6 +74,8 @@ class Computer:
         Id of the campaign for which outputs are made.
     on_record
         Called with the key of every hop record that is there.
+    outer
+        Whether each force call is a job of its own (:mod:`dualion.engines.point`).
     lease
         Seconds after which a claim that is not renewed is void.
 
@@ -80,6 +90,7 @@ class Computer:
     expand: Callable[[Flow, str, tuple[EngineStamp, ...]], dict[str, Any]]
     campaign: str = ""
     on_record: Callable[[str], None] | None = None
+    outer: bool = False
     lease: float = LEASE
     calls: int = 0
     _known: dict[str, dict[str, Any]] = field(init=False, default_factory=dict)
@@ -134,6 +145,8 @@ class Computer:
             If it cannot be computed here.
         OSError
             If the disk of checkpoints or spool is full.
+        Parked
+            If it cannot go on before some points are computed.
         """
         if job_id in self._known:
             return self._known[job_id]
@@ -142,7 +155,7 @@ class Computer:
         found = self.outputs.find(key)
         if found is None:
             inputs = self._inputs(document)
-            if document.kind in HEAVY:
+            if document.kind in CLAIMED:
                 with claimed(
                     self.cluster, key, done=lambda: self.outputs.has(key), lease=self.lease
                 ) as mine:
@@ -208,10 +221,21 @@ class Computer:
         heavy = document.kind in HEAVY
         if document.continues and not checkpoint.exists():
             self._take_over(document.continues, checkpoint)
-        with job_scope(
-            checkpoint=checkpoint if heavy else None, progress=progress, computed=computed
-        ):
-            answer = function(**arguments)
+        try:
+            with job_scope(
+                checkpoint=checkpoint if heavy else None,
+                progress=progress,
+                computed=computed,
+                points=self._points if heavy and self.outer else None,
+            ):
+                answer = function(**arguments)
+        except PointsNeeded as needed:
+            points = _point_documents(
+                needed.choice, needed.charge, needed.configurations, name=document.name
+            )
+            log.info("%s: %d force calls, then %s more", document.name, calls, needed)
+            uuids = tuple(uuid_of(self.key_of(each)) for each in points.jobs)
+            raise Parked(points, uuids) from needed
         output: dict[str, Any]
         if isinstance(answer, Response) and answer.replace is not None:
             flow = get_flow(cast("Flow", answer.replace))
@@ -238,6 +262,15 @@ class Computer:
         log.info("done %s (%s): %d force calls, %.1f s", document.name, key, calls, seconds)
         return output
 
+    def _points(
+        self, choice: EngineChoice, charge: int, configurations: Sequence[Configuration]
+    ) -> list[PointResult | None]:
+        """Look points up among the outputs."""
+        documents = _point_documents(choice, charge, configurations, name="?")
+        keys = [self.key_of(each) for each in documents.jobs]
+        found = self.outputs.small(keys)
+        return [PointResult.model_validate(found[key]) if key in found else None for key in keys]
+
     def _take_over(self, job_id: str, checkpoint: Path) -> None:
         """Go on from the checkpoint of another job, if it is still there."""
         other = checkpoint.parent / self.key_of(self.cluster.document(job_id))
@@ -251,6 +284,13 @@ class Computer:
             if VALUE in value:
                 return json.loads(self.cluster.value(value[VALUE]))
         return value
+
+
+def _point_documents(
+    choice: EngineChoice, charge: int, configurations: Sequence[Configuration], *, name: str
+) -> Documents:
+    """Documents of points, one for each configuration, in their order."""
+    return documents_of(Flow([*point_jobs(choice, charge, configurations, name=name)]))
 
 
 def _summary(output: object) -> dict[str, Any]:

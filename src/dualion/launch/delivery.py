@@ -24,7 +24,7 @@ from dualion.store.builder import has_blob
 from dualion.store.spool import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from jobflow.core.store import JobStore
 
@@ -121,6 +121,15 @@ class OutputStore:
         if whole is None:
             log.warning("output %s is not whole: computed or delivered again", key)
         return whole
+
+    def small(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Return those of some outputs that are there, by key; of a kind that has no blobs."""
+        by_uuid = {uuid_of(key): key for key in keys}
+        query = {"uuid": {"$in": list(by_uuid)}}
+        found = self.cluster.ask(
+            lambda: list(self.cluster.outputs.find(query, {"_id": 0, "uuid": 1, "output": 1}))
+        )
+        return {by_uuid[each["uuid"]]: each["output"] for each in found}
 
     def whole(self, query: dict[str, Any]) -> dict[str, Any] | None:
         """Return a raw output with what lies in the blob store; None if a part has not arrived."""

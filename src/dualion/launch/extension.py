@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dualion.launch.document import JOB, Documents, JobDocument
-from dualion.launch.recovery import Trouble
 from dualion.launch.submission import add_documents
+from dualion.launch.trouble import Trouble
 from dualion.records import content_hash
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from dualion.errors import RunError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Run = Callable[[dict[str, Any]], None]
+Run = Callable[[dict[str, Any]], dict[str, Any]]
+"""Given what a Firework is to do, does it, and returns what its launch is to store."""
 
 _RUN: ContextVar[Run | None] = ContextVar("dualion_run", default=None)
 
@@ -52,5 +53,4 @@ class EnsureTask(FiretaskBase):  # type: ignore[misc] # FireWorks publishes no t
                 where="worker",
                 remedy="start workers with 'dualion launch'",
             )
-        run(fw_spec["dualion"])
-        return FWAction()
+        return FWAction(stored_data=run(fw_spec["dualion"]))

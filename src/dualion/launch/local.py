@@ -28,6 +28,7 @@ from dualion.errors import DualionError, RunError, StoreError
 from dualion.launch.affinity import cpus_for
 from dualion.launch.node import Node
 from dualion.launch.outputs import Outputs
+from dualion.launch.parking import DRIVERS, ParkingLot
 from dualion.launch.pool import Pool, Worker
 from dualion.launch.state import RunState
 from dualion.launch.task import (
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from dualion.launch.state import Observer
     from dualion.store.ledger import Ledger, LedgerEntry
 
-WORKER_KINDS = frozenset({"relax", "band", "path"})
+WORKER_KINDS = frozenset({"relax", "band", "path", "point"})
 """Kinds of jobs that run in workers and whose outputs go to the ledger."""
 
 TRIES = 2
@@ -72,6 +73,8 @@ class LocalRunner:
         Number of worker processes.
     pin
         Keep each worker on one CPU, where there are as many as workers.
+    outer
+        Whether each force call is a job of its own (:mod:`dualion.engines.point`).
     on_record
         Called once with every hop record, at once when it is made.
     observer
@@ -86,11 +89,13 @@ class LocalRunner:
         logfile: Path,
         workers: int,
         pin: bool = False,
+        outer: bool = False,
         on_record: Callable[[HopRecord], None],
         observer: Observer | None = None,
     ) -> None:
         self.ledger = ledger
         self.checkpoints = checkpoints
+        self.outer = outer
         self.on_record = on_record
         self.observer = observer
         self.pool = Pool(workers, logfile, cpus_for(workers) if pin else ())
@@ -101,6 +106,7 @@ class LocalRunner:
         self._tasks: dict[str, list[Node]] = {}
         self._lost: set[str] = set()
         self._failures: dict[str, str] = {}
+        self._lot = ParkingLot()
 
     def run(self, flow: Flow | Job) -> RunState:
         """Run all jobs of a flow and of whatever they add to it.
@@ -176,7 +182,7 @@ class LocalRunner:
                 self._ready.append(later)
 
     def _count_down(self, node: Node) -> None:
-        if node.kind in WORKER_KINDS:
+        if node.kind in self.state.waiting:
             self.state.waiting[node.kind] -= 1
 
     def _start_ready(self) -> None:
@@ -216,12 +222,11 @@ class LocalRunner:
             ]
             node.path = function_path(function)
             node.key = task_key(node.path, plain_arguments(function, named), stamps)
-        if node.key in self._tasks:  # two jobs, one identity: computed once
-            self._tasks[node.key].append(node)
+        if self._joins(node):
             return True
         entry = self._entry(node.key)
         if entry is not None:
-            self.state.reused += 1
+            self.state.reused += node.kind != "point"
             self.state.reused_calls += entry.force_calls
             self._drop_checkpoint(node.key)  # of a run killed between result and clean-up
             log.info("have %s (%s)", node.job.name, node.key)
@@ -234,16 +239,32 @@ class LocalRunner:
         self._tasks[node.key] = [node]
         self.state.running[node.job.name] = 0
         log.info("start %s (%s)", node.job.name, node.key)
-        self.pool.send(
-            worker,
-            {
-                "id": node.key,
-                "function": node.path,
-                "arguments": plain,
-                "checkpoint": str(self.checkpoints / node.key),
-            },
-        )
+        task = {
+            "id": node.key,
+            "function": node.path,
+            "arguments": plain,
+            "checkpoint": str(self.checkpoints / node.key),
+        }
+        if self._drives(node):
+            task["known"] = self._lot.known(node.key)
+        self.pool.send(worker, task)
         return True
+
+    def _joins(self, node: Node) -> bool:
+        """Leave a job to another of the same identity, if there is one: computed once."""
+        if node.key in self._tasks:
+            self._tasks[node.key].append(node)
+        elif self._lot.waits(node.key):
+            self._lot.join(node.key, node)
+        elif node.kind == "point" and node.key in self._failures:
+            self._finish_task([node], 0, 0.0, reused=True)
+        else:
+            return False
+        return True
+
+    def _drives(self, node: Node) -> bool:
+        """Whether the force calls of a job are jobs of their own."""
+        return self.outer and node.kind in DRIVERS
 
     def _entry(self, key: str) -> LedgerEntry | None:
         try:
@@ -304,16 +325,20 @@ class LocalRunner:
             return
         nodes = self._tasks[message["id"]]
         name = nodes[0].job.name
+        counts = not self._drives(nodes[0])  # a driver's are counted where they are computed
         if message["event"] == "progress":
-            self.state.force_calls += message["calls"] - worker.calls
+            self.state.force_calls += (message["calls"] - worker.calls) * counts
             worker.calls = message["calls"]
             self.state.running[name] = message["calls"]
             return
         worker.task = None
         self.state.running.pop(name, None)
         del self._tasks[message["id"]]
-        if message["event"] == "done":
-            self.state.force_calls += message["calls"] - worker.calls
+        if message["event"] == "points":
+            self._ready.extend(self._lot.park(message["id"], nodes, message))
+        elif message["event"] == "done":
+            self.state.force_calls += (message["calls"] - worker.calls) * counts
+            message["seconds"] += self._lot.finish(message["id"])
             self._keep(message, name, nodes[0].kind)
             self._drop_checkpoint(message["id"])
             log.info(
@@ -352,10 +377,13 @@ class LocalRunner:
 
     def _finish_task(self, nodes: list[Node], calls: int, seconds: float, *, reused: bool) -> None:
         for node in nodes:
+            load = self._loader(node.key, node.job.output_schema)
+            if node.kind == "point":
+                self._ready.extend(self._lot.arrived(node, load(), seconds))
+                continue
             self.state.done += 1
             self._count_down(node)
-            job = node.job
-            self._deliver(job.uuid, job.index, self._loader(node.key, job.output_schema))
+            self._deliver(node.job.uuid, node.job.index, load)
         if not reused or calls:
             self.state.seconds.setdefault(nodes[0].kind, []).append(seconds)
 
@@ -385,6 +413,10 @@ class LocalRunner:
                 self._fail(node, f"its worker ended {TRIES} times (exit {code}): out of memory?")
 
     def _fail(self, node: Node, reason: str) -> None:
+        if node.kind == "point":
+            for driver in self._lot.failed(node):
+                self._fail(driver, f"{node.job.name}: {reason}")
+            return
         log.error("failed %s: %s", node.job.name, reason)
         self.state.failed[node.job.name] = reason
         self._give_up(node)

@@ -29,9 +29,11 @@ work: {work}
 engines:
 {engines}
 # What a queue job of each kind is given. 'options' are further keys of the queue template.
+# 'point': one force evaluation, in campaigns with 'evaluations: jobs'.
 resources:
   relax:    {{walltime: "02:00:00", cores: 1{partition}}}
   band:     {{walltime: "08:00:00", cores: 1{partition}}}
+  point:    {{walltime: "04:00:00", cores: 1{partition}}}
   analysis: {{walltime: "00:30:00", cores: 1{partition}}}
 
 queue_limit: 100   # no more queue jobs than this at one time

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from fireworks import LaunchPad
 
 from dualion.launch.patience import outages, patiently
+from dualion.launch.points import WAITS, WAITS_INDEX, park
 
 if TYPE_CHECKING:
     from pymongo import MongoClient
@@ -40,7 +41,18 @@ class PatientLaunchPad(LaunchPad):  # type: ignore[misc] # FireWorks publishes n
         return pad
 
     def complete_launch(self, launch_id: int, action: Any = None, state: str = "COMPLETED") -> Any:  # noqa: ANN401 - FireWorks' own
-        """Say that a launch ended; not given up while the database is away."""
+        """Say that a launch ended; not given up while the database is away.
+
+        One that says it waits for points has not ended: its Firework is parked.
+        """
+        waits = None if action is None else action.stored_data.get(WAITS)
+        if waits:
+            patiently(
+                lambda: park(self, launch_id, waits),
+                patience=self.patience,
+                what="the launch pad",
+            )
+            return {}
         tries = 0
 
         def complete() -> Any:  # noqa: ANN401
@@ -89,7 +101,7 @@ def _fields(client: Any, database: Any) -> dict[str, Any]:  # noqa: ANN401
         "logdir": None,
         "strm_lvl": "WARNING",
         "m_logger": get_fw_logger("launchpad", stream_level="WARNING"),
-        "user_indices": [JOB_INDEX, CAMPAIGN_INDEX],
+        "user_indices": [JOB_INDEX, CAMPAIGN_INDEX, WAITS_INDEX],
         "wf_user_indices": ["metadata.dualion.chunk"],
         "connection": client,
         "db": database,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dualion.launch.claims import is_dead
 from dualion.launch.curation import curate
 from dualion.launch.delivery import ON_ITS_WAY, OutputStore
 from dualion.launch.status import JobStatus, job_states
+from dualion.launch.trouble import Trouble
+from dualion.launch.unwoken import unwoken
 
 if TYPE_CHECKING:
     from dualion.launch.cluster import Cluster
@@ -24,19 +25,6 @@ SILENT_SECONDS = 600.0
 """A running job of which neither the queue nor a claim knows anything is lost after this long."""
 
 log = logging.getLogger("dualion")
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """One thing that was found, and what was done about it."""
-
-    what: str
-    name: str
-    why: str
-    done: str
-    campaign: str = ""
-    fw_id: int | None = None
-    queue_id: str = ""
 
 
 def recover(
@@ -86,6 +74,7 @@ def recover_lost(cluster: Cluster) -> tuple[Trouble, ...]:
 
 def _lost(cluster: Cluster, campaign_id: str | None, *, dry_run: bool) -> list[Trouble]:
     found = [*_spooled(cluster, dry_run=dry_run), *_locked(cluster, dry_run=dry_run)]
+    found += unwoken(cluster, campaign_id, dry_run=dry_run)
     active = job_states(cluster, campaign_id, states=("RESERVED", "RUNNING"))
     queue = _ask_queue(cluster, [job.queue_id for job in active if job.queue_id])
     judged = (_judge_active(job, queue, cluster, dry_run=dry_run) for job in active)

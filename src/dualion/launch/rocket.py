@@ -14,7 +14,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Thread
@@ -25,6 +25,7 @@ from dualion.launch.compute import Computer
 from dualion.launch.curation import Curator
 from dualion.launch.delivery import ON_ITS_WAY, OutputStore
 from dualion.launch.firetask import running
+from dualion.launch.points import WAITS, Parked, add_points, points_coming, ready_of, wake
 from dualion.launch.queue import LAUNCHES, worker_of
 from dualion.launch.submission import expander
 
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from dualion.launch.cluster import Cluster
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+
+DRIVER_SECONDS = 30.0
+"""A driver is run in the queue job of its last point if there is more time left than this."""
 
 log = logging.getLogger("dualion")
 
@@ -89,9 +93,20 @@ class Rocket:
     ----------
     cluster
         The database and the profile.
+
+    Attributes
+    ----------
+    woken
+        Ids of Fireworks that are ready because of what was computed here.
+    asked
+        Points that drivers have asked for that were run here.
     """
 
     cluster: Cluster
+    woken: list[int] = field(default_factory=list, init=False)
+    asked: list[str] = field(default_factory=list, init=False)
+    _kind: str = field(default="", init=False)
+    _longest: float = field(default=0.0, init=False)
 
     @cached_property
     def outputs(self) -> OutputStore:
@@ -128,19 +143,30 @@ class Rocket:
         worker = worker_of(profile, profile.packages(engine))
         self._flush()
         unfinished = ""
+        points: list[str] = []  # that somebody may wait for, and that now are there
 
-        def run(what: dict[str, Any]) -> None:
+        def run(what: dict[str, Any]) -> dict[str, Any]:
             nonlocal unfinished
             self._note_worker(what)
+            self._kind = self._kind or str(what["kind"])  # the first has the queue's limits
+            began = time.monotonic()
+            campaign = str(what["campaign"])
             computer = Computer(
                 self.outputs,
                 expand=expander(self.cluster),
-                campaign=str(what["campaign"]),
+                campaign=campaign,
                 on_record=self._curate,
+                outer=bool(what.get("outer")),
             )
             try:
-                with self._until_stopped(str(what["kind"])):
-                    computer.ensure(str(what["job"]))
+                with self._until_stopped():
+                    try:
+                        computer.ensure(str(what["job"]))
+                    except Parked as parked:
+                        add_points(parked.documents, campaign, self.cluster)
+                        points.extend(parked.waits["jobs"])
+                        self.asked += parked.waits["jobs"]
+                        return {WAITS: parked.waits}
             except StoppedError as stop:
                 if stop.again and computer.calls:
                     unfinished = str(what["job"])
@@ -151,11 +177,49 @@ class Rocket:
                     )
                 log.warning("%s", stop.why)
                 raise
+            if what["kind"] == "point":
+                points.append(str(what["job"]))
+                self._longest = max(self._longest, time.monotonic() - began)
+            return {}
 
         with running(run):
             ran = bool(fireworks_rocket.Rocket(pad, worker, fw_id).run())
+        if points:
+            self.woken += wake(self.cluster, points)
         if unfinished:
             self._go_on(unfinished)
+        return ran
+
+    def shot(self, fw_id: int | None, *, engine: str | None = None) -> bool:
+        """Compute one Firework as a queue job; after a point go on with what waited for it.
+
+        A driver takes seconds, so the worker that computed its last point runs it at once, and then
+        computes one of the points that it asks for next, as long as the wall time surely lets it.
+        So a relaxation does not wait in the queue at each of its steps, and of a band's images one
+        stays here.
+
+        Parameters
+        ----------
+        fw_id, engine
+            As for :meth:`single`.
+
+        Returns
+        -------
+        bool
+            Whether there was such a Firework.
+        """
+        ran = self.single(fw_id, engine=engine)
+        queued = self.cluster.profile.scheduler != "none"
+        while queued and self._left() > DRIVER_SECONDS:
+            if self.woken:
+                self.single(self.woken.pop(0), engine=engine)
+                continue
+            enough = self._kind == "point" and self._left() > 2.0 * self._longest
+            following = ready_of(self.asked, self.cluster) if enough else None
+            self.asked.clear()
+            if following is None:
+                break
+            self.single(following, engine=engine)
         return ran
 
     def loop(self, *, engine: str | None = None, wait: float = 0.0) -> int:
@@ -166,7 +230,8 @@ class Rocket:
         engine
             Package of the engine that is here; None: all of the profile's.
         wait
-            Seconds to wait for further ones before giving up.
+            Seconds to wait for further ones before giving up; longer while drivers wait for points
+            that other workers on this machine compute. 0: no waiting at all.
 
         Returns
         -------
@@ -183,7 +248,9 @@ class Rocket:
                 count += 1
                 idle_since = time.monotonic()
             elif time.monotonic() - idle_since > wait:
-                return count
+                if not wait or not points_coming(self.cluster):
+                    return count
+                idle_since = time.monotonic()
             else:
                 time.sleep(1.0)
 
@@ -207,11 +274,10 @@ class Rocket:
             )
 
     @contextmanager
-    def _until_stopped(self, kind: str) -> Iterator[None]:
+    def _until_stopped(self) -> Iterator[None]:
         """Raise :class:`StoppedError` in the block before the wall time, and on a signal."""
         profile = self.cluster.profile
-        seconds = profile.given(kind).seconds - profile.margin  # type: ignore[arg-type]
-        left = seconds - _age()  # the wall time runs from before pymatgen was imported
+        left = self._left()
 
         def on_signal(number: int, frame: FrameType | None) -> None:
             del frame
@@ -233,6 +299,15 @@ class Rocket:
             raise
         else:
             _restore(before)
+
+    def _left(self) -> float:
+        """Seconds until this process should stop; endless without a scheduler."""
+        profile = self.cluster.profile
+        if profile.scheduler == "none":
+            return float("inf")
+        # The wall time runs from before pymatgen was imported.
+        given = profile.given(self._kind or "analysis")  # type: ignore[arg-type]
+        return given.seconds - profile.margin - _age()
 
     def _go_on(self, job_id: str) -> None:
         """Make a job that stopped before its wall time ready again."""

@@ -100,6 +100,7 @@ def prepare(file: Path, *, library: Path | None = None, here: bool = True) -> Pr
             campaign.engine,
             device=campaign.device,
             trust_model=campaign.trust_model,
+            outer=campaign.outer,
             check=here,
         )
         if here:
@@ -177,6 +178,7 @@ def run_campaign(
                 logfile=folder / "run.log",
                 workers=workers or len(os.sched_getaffinity(0)),
                 pin=pin,
+                outer=campaign.outer,
                 on_record=lambda record: _keep(barriers, record),
                 observer=observer,
             )

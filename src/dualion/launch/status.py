@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from dualion.launch.points import is_parked, words_of
+
 if TYPE_CHECKING:
     from dualion.launch.cluster import Cluster
 
@@ -155,10 +157,17 @@ def hop_states(cluster: Cluster, campaign_id: str) -> tuple[HopStatus, ...]:
     asked = cluster.ask(lambda: list(cluster.questions.find(query).sort("order", 1)))
     ids = [each["job_id"] for each in asked]
     found = _results(cluster, ids)
-    fireworks = cluster.launchpad.fireworks.find(
-        {"spec.dualion.campaign": campaign_id}, {"state": 1, "spec.dualion.job": 1, "_id": 0}
-    )
-    states = {each["spec"]["dualion"]["job"]: each["state"].lower() for each in fireworks}
+    shown = {"state": 1, "spec.dualion": 1, "fw_id": 1, "_id": 0}
+    jobs: dict[str, Any] = {
+        "spec.dualion.campaign": campaign_id,
+        "spec.dualion.kind": {"$ne": "point"},
+    }
+    fireworks = list(cluster.launchpad.fireworks.find(jobs, shown))
+    waits = words_of(filter(is_parked, fireworks), cluster)
+    states = {
+        each["spec"]["dualion"]["job"]: waits.get(each["fw_id"], each["state"].lower())
+        for each in fireworks
+    }
     name = (cluster.campaigns.find_one({"_id": campaign_id}) or {}).get("name", "?")
     return tuple(
         HopStatus(
@@ -207,6 +216,7 @@ def job_states(
     }
     pad = cluster.launchpad
     fireworks = cluster.ask(lambda: list(pad.fireworks.find(query, shown)))
+    waits = words_of(filter(is_parked, fireworks), cluster)
     last = [each["launches"][-1] for each in fireworks if each.get("launches")]
     launches: dict[int, dict[str, Any]] = {}
     for start in range(0, len(last), 500):
@@ -220,13 +230,16 @@ def job_states(
         for each in cluster.ask(lambda: list(cluster.campaigns.find({}, {"name": 1})))
     }
     return tuple(
-        _job_status(each, launches, names)
+        _job_status(each, launches, names, waits)
         for each in sorted(fireworks, key=lambda each: each["fw_id"])
     )
 
 
 def _job_status(
-    firework: dict[str, Any], launches: dict[int, dict[str, Any]], names: dict[str, str]
+    firework: dict[str, Any],
+    launches: dict[int, dict[str, Any]],
+    names: dict[str, str],
+    waits: dict[int, str],
 ) -> JobStatus:
     launch = launches.get(firework["launches"][-1], {}) if firework.get("launches") else {}
     history = launch.get("state_history") or [{}]
@@ -249,7 +262,7 @@ def _job_status(
         queue_id=queue_id_of(launch) if state in {"RESERVED", "RUNNING", "FIZZLED"} else "",
         host=str(launch.get("host") or "") if state == "RUNNING" else "",
         since=_iso(created),
-        reason=reason_of(launch) if state == "FIZZLED" else "",
+        reason=reason_of(launch) if state == "FIZZLED" else waits.get(firework["fw_id"], ""),
     )
 
 

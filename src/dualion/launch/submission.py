@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 HOPS_PER_WORKFLOW = 40
 """FireWorks rewrites a whole workflow whenever one of its jobs changes, so none is large."""
 
-PRIORITY = {"analysis": 30, "relax": 20, "band": 10}
+PRIORITY = {"analysis": 30, "relax": 20, "point": 15, "band": 10}
 """What others wait for goes first."""
 
 _TITLE = re.compile(r": record$")
@@ -171,12 +171,20 @@ def add_flow(
 def add_documents(documents: Documents, campaign_id: str, cluster: Cluster) -> tuple[int, int]:
     """Add the workflows that see to registered jobs; see :func:`add_flow`."""
     workflows = jobs = 0
+    outer = _is_outer(campaign_id, cluster)
     for chunk in _chunks(documents):
-        added = _add_chunk(chunk, documents, campaign_id, cluster)
+        added = _add_chunk(chunk, documents, campaign_id, cluster, outer=outer)
         workflows += 1 if added else 0
         jobs += added
     log.info("campaign %s: %d jobs in %d workflows added", campaign_id, jobs, workflows)
     return workflows, jobs
+
+
+def _is_outer(campaign_id: str, cluster: Cluster) -> bool:
+    """Whether each force call of a campaign is a job of its own."""
+    shown = {"campaign.evaluations": 1}
+    found = cluster.ask(lambda: cluster.campaigns.find_one({"_id": campaign_id}, shown)) or {}
+    return bool(found.get("campaign", {}).get("evaluations") == "jobs")
 
 
 def expander(cluster: Cluster) -> Any:  # noqa: ANN401 - a callback of the computer
@@ -254,7 +262,12 @@ def _relaxed(document: JobDocument, known: dict[str, JobDocument]) -> list[str]:
 
 
 def _add_chunk(
-    chunk: list[JobDocument], documents: Documents, campaign_id: str, cluster: Cluster
+    chunk: list[JobDocument],
+    documents: Documents,
+    campaign_id: str,
+    cluster: Cluster,
+    *,
+    outer: bool,
 ) -> int:
     """Add one workflow unless it is there whole; return the number of Fireworks added."""
     pad = cluster.launchpad
@@ -270,7 +283,7 @@ def _add_chunk(
         log.warning("workflow %s was cut off when it was added: added again", name)
         pad.fireworks.delete_many({"fw_id": {"$in": nodes}})
         pad.workflows.delete_one({"metadata.dualion.chunk": name})
-    workflow = _workflow(chunk, documents, campaign_id, cluster.profile, name)
+    workflow = _workflow(chunk, documents, campaign_id, cluster.profile, name, outer=outer)
     with contextlib.redirect_stderr(io.StringIO()):  # FireWorks shows a progress bar
         pad.bulk_add_wfs([workflow])
     return len(chunk)
@@ -282,6 +295,8 @@ def _workflow(
     campaign_id: str,
     profile: ClusterProfile,
     name: str,
+    *,
+    outer: bool,
 ) -> Workflow:
     from fireworks import Workflow
 
@@ -292,7 +307,8 @@ def _workflow(
     for each in chunk:
         parents = {owner[job_id] for job_id in _reach(each, known, owner)} - {each.job_id}
         spare = _spare(each, known, owner)
-        firework = _firework(each, campaign_id, profile, patient=bool(spare & parents))
+        patient = bool(spare & parents)
+        firework = _firework(each, campaign_id, profile, patient=patient, outer=outer)
         fireworks[each.job_id] = firework
         for parent in parents:
             links.setdefault(fireworks[parent], []).append(firework)
@@ -344,20 +360,26 @@ def _spare(document: JobDocument, known: dict[str, JobDocument], owner: dict[str
 
 
 def _firework(
-    document: JobDocument, campaign_id: str, profile: ClusterProfile, *, patient: bool
+    document: JobDocument,
+    campaign_id: str,
+    profile: ClusterProfile,
+    *,
+    patient: bool,
+    outer: bool,
 ) -> Firework:
     from fireworks import Firework
 
     from dualion.launch.firetask import EnsureTask
     from dualion.launch.queue import queue_keys
 
-    kind = _resources_of(document)
+    kind = _resources_of(document, outer=outer)
     spec: dict[str, Any] = {
         "dualion": {
             "campaign": campaign_id,
             "job": document.job_id,
             "kind": kind,
             "category": document.category,
+            "outer": outer,
         },
         "_category": document.category,
         "_priority": PRIORITY.get(kind, 0),
@@ -368,8 +390,12 @@ def _firework(
     return Firework([EnsureTask()], spec=spec, name=_TITLE.sub("", document.name))
 
 
-def _resources_of(document: JobDocument) -> JobKind:
-    """Kind of resources that a Firework is given."""
+def _resources_of(document: JobDocument, *, outer: bool) -> JobKind:
+    """Kind of resources that a Firework is given; one whose points are jobs needs little."""
+    if document.kind == "point":
+        return "point"
+    if outer:
+        return "analysis"
     if document.kind == "relax":
         return "relax"
     return "band" if document.kind == "record" else "analysis"

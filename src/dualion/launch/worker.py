@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from dualion.engines.checkpoint import job_scope
+from dualion.engines.point import PointsNeeded
 from dualion.errors import DualionError
 from dualion.launch.affinity import stay
+from dualion.launch.parking import lookup_in, needed_message
 from dualion.launch.task import load_function, typed_arguments
 
 PROGRESS_SECONDS = 0.5
@@ -38,9 +40,11 @@ def run_task(task: dict[str, Any], send: Any) -> None:  # noqa: ANN401 - a calla
     Parameters
     ----------
     task
-        ``id``, ``function``, ``arguments`` and ``checkpoint`` (a folder).
+        ``id``, ``function``, ``arguments`` and ``checkpoint`` (a folder); with ``known`` its
+        force calls are jobs of their own, and these are results of such.
     send
-        Called with each message: ``progress``, then ``done`` or ``failed``.
+        Called with each message: ``progress``, then ``done``, ``failed``, or ``points``: it is to
+        be sent again when those are known.
     """
     began = time.monotonic()
     last = began
@@ -57,9 +61,12 @@ def run_task(task: dict[str, Any], send: Any) -> None:  # noqa: ANN401 - a calla
     answer: dict[str, Any] = {"id": task["id"]}
     try:
         function = load_function(task["function"])
-        with job_scope(checkpoint=Path(task["checkpoint"]), progress=progress):
+        points = lookup_in(task["known"]) if "known" in task else None
+        with job_scope(checkpoint=Path(task["checkpoint"]), progress=progress, points=points):
             output = function(**typed_arguments(function, task["arguments"]))
         answer |= {"event": "done", "output": output.model_dump(mode="json"), "calls": calls}
+    except PointsNeeded as needed:
+        answer |= needed_message(needed.choice, needed.charge, needed.configurations)
     except OSError as error:
         answer |= {"event": "failed", "error": str(error), "errno": error.errno}
     except DualionError as error:

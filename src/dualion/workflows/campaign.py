@@ -73,6 +73,11 @@ class Campaign(PhysicsSettings):
     pair: tuple[str, str] = Field(description="The two cations, the host's own first.")
     engine: str = Field("fast", description="An engine or a tier: fast, standard, accurate.")
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    evaluations: Literal["inside", "jobs"] = Field(
+        "inside",
+        description="'inside': a relaxation or band makes its own force calls. 'jobs': each force "
+        "call is a job of its own, images in parallel; for density functionals.",
+    )
     mechanism: Mechanism = Mechanism.VACANCY
     charge: int | None = Field(
         None,
@@ -114,6 +119,11 @@ class Campaign(PhysicsSettings):
         except CationError as error:
             raise ValueError(str(error)) from error
         return value
+
+    @property
+    def outer(self) -> bool:
+        """Whether each force call is a job of its own; the numbers are the same."""
+        return self.evaluations == "jobs"
 
     @property
     def settings_fingerprint(self) -> str:

@@ -212,7 +212,12 @@ def hops_flow(
         A state that several hops use is relaxed once, and so are states that the space group of
         the host makes equivalent.
     """
-    engine = get_engine(campaign.engine, device=campaign.device, trust_model=campaign.trust_model)
+    engine = get_engine(
+        campaign.engine,
+        device=campaign.device,
+        trust_model=campaign.trust_model,
+        outer=campaign.outer,
+    )
     cell = (full_host or host).supercell
     network = network_of(campaign, host.parent, framework.working_ion)
     if full_host is not None:
