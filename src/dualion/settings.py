@@ -92,7 +92,7 @@ class PathSettings(PhysicsSettings):
 class BandSettings(PhysicsSettings):
     """How a band is converged."""
 
-    method: Literal["full", "adaptive"] = Field(
+    method: Literal["full", "adaptive", "surrogate"] = Field(
         "full",
         description="'full': a nudged elastic band. 'adaptive': one climbing image and the proof "
         "of its saddle, the full band where that does not close.",
