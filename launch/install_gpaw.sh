@@ -60,7 +60,7 @@ if ! compiles; then
         tail -n 5 "$work/log" >&2
         echo "error: a C++ compiler, libxc and OpenBLAS with their headers are needed to build" \
             "GPAW: install them, then run this again (Debian, Ubuntu: apt install" \
-            "${needed[*]}; conda: conda install -c conda-forge gpaw does all of this)" >&2
+            "${needed[*]})" >&2
         exit 1
     fi
 fi
