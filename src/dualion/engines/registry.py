@@ -39,6 +39,10 @@ class EngineEntry(Record):
     )
     kwargs: dict[str, str | int | float | bool] = Field(default_factory=dict)
     package: str = Field(description="Name to give to pip.")
+    data_package: str | None = Field(
+        None, description="Package of data whose version is part of the level of theory."
+    )
+    install: str = Field("", description="How to install it; empty: by pip.")
     tier: Tier = "other"
     alias: str = Field("", description="Another name the user may type.")
     device_argument: str | None = Field(
@@ -113,6 +117,20 @@ class EngineChoice(Record):
     )
 
 
+def _gpaw(name: str, numerics: dict[str, str | int | float | bool], *, note: str) -> EngineEntry:
+    return EngineEntry(
+        name=name,
+        calculator="dualion.engines.plane_waves:plane_wave_calculator",
+        kwargs={"functional": "PBE", "smearing": 0.05, **numerics},
+        package="gpaw",
+        data_package="gpaw-data",
+        install="make gpaw (in a clone) or launch/install_gpaw.sh VENV",
+        tier="dft",
+        charge_argument="charge",
+        note=note,
+    )
+
+
 BUILT_IN: tuple[EngineEntry, ...] = (
     EngineEntry(
         name="emt",
@@ -181,6 +199,16 @@ BUILT_IN: tuple[EngineEntry, ...] = (
         package="matgl",
         model_argument="path",
         note="weights are not in the package: give model_file in your own entry",
+    ),
+    _gpaw(
+        "gpaw",
+        {"cutoff": 400, "spacing": 0.35, "tolerance": 1e-5},
+        note="density functional theory, free: PBE, plane waves of 400 eV, no spin",
+    ),
+    _gpaw(
+        "gpaw-light",
+        {"cutoff": 200, "spacing": 0.55, "tolerance": 1e-4},
+        note="the same with 200 eV and few k-points; for first tries",
     ),
 )
 
@@ -382,13 +410,14 @@ def require_installed(entry: EngineEntry) -> str:
         The package is not installed.
     """
     version = installed_version(entry.package)
-    if (
-        version is None
-        or importlib.util.find_spec(entry.calculator.split(".")[0].split(":")[0]) is None
-    ):
+    module = entry.calculator.split(".")[0].split(":")[0]
+    missing = entry.package if version is None or importlib.util.find_spec(module) is None else None
+    if missing is None and entry.data_package and installed_version(entry.data_package) is None:
+        missing = entry.data_package
+    if version is None or missing is not None:
         raise EngineNotInstalledError(
-            f"{entry.package} is not installed",
+            f"{missing} is not installed",
             where=f"engine '{entry.name}'",
-            remedy=f"pip install {entry.package}",
+            remedy=entry.install or f"pip install {missing}",
         )
     return version
