@@ -101,6 +101,7 @@ def prepare(file: Path, *, library: Path | None = None, here: bool = True) -> Pr
             device=campaign.device,
             trust_model=campaign.trust_model,
             check=here,
+            prior=campaign.prior,
         )
         if here:
             engine.stamp()

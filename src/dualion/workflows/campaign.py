@@ -73,6 +73,11 @@ class Campaign(PhysicsSettings):
     pair: tuple[str, str] = Field(description="The two cations, the host's own first.")
     engine: str = Field("fast", description="An engine or a tier: fast, standard, accurate.")
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    prior: str | None = Field(
+        None,
+        description="A cheap engine that spares the other one force calls: with it states are "
+        'relaxed on a surrogate, and bands with `method: surrogate` (see "Surrogate").',
+    )
     mechanism: Mechanism = Mechanism.VACANCY
     charge: int | None = Field(
         None,
@@ -115,10 +120,19 @@ class Campaign(PhysicsSettings):
             raise ValueError(str(error)) from error
         return value
 
+    @model_validator(mode="after")
+    def _surrogate_has_a_prior(self) -> Self:
+        if self.band.method == "surrogate" and self.prior is None:
+            msg = "'band: {method: surrogate}' needs a cheap engine: add 'prior: chgnet', say"
+            raise ValueError(msg)
+        return self
+
     @property
     def settings_fingerprint(self) -> str:
         """Hash of every setting that a barrier depends on; the name is not one."""
         wanted = {"cell", "host", "relax", "path", "band", "seed", "charge"}
+        if self.prior is not None:
+            wanted |= {"prior"}
         asked = self.model_dump(mode="json", include=wanted)
         return content_hash(asked | {"charge": self.charge or 0})  # resolved, it is in the theory
 

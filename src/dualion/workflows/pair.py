@@ -212,7 +212,12 @@ def hops_flow(
         A state that several hops use is relaxed once, and so are states that the space group of
         the host makes equivalent.
     """
-    engine = get_engine(campaign.engine, device=campaign.device, trust_model=campaign.trust_model)
+    engine = get_engine(
+        campaign.engine,
+        device=campaign.device,
+        trust_model=campaign.trust_model,
+        prior=campaign.prior,
+    )
     cell = (full_host or host).supercell
     network = network_of(campaign, host.parent, framework.working_ion)
     if full_host is not None:
@@ -364,8 +369,8 @@ class Bench:
 
     @property
     def _hands_on(self) -> bool:
-        """Whether bands of the first ion are handed on; only an adaptive band can start there."""
-        return self.campaign.path.from_first_ion and self.campaign.band.method == "adaptive"
+        """Whether bands of the first ion are handed on; a full band cannot start there."""
+        return self.campaign.path.from_first_ion and self.campaign.band.method != "full"
 
     def _volumes(
         self, hop: Hop, mover: str, arrangement: Arrangement, host: HostState, *, host_ion: str
