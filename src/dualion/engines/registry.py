@@ -115,6 +115,14 @@ class EngineChoice(Record):
     entry: EngineEntry | None = Field(
         None, description="Set for engines that a worker may not find by name."
     )
+    prior: EngineChoice | None = Field(
+        None, description="Cheap engine that spares this one force calls, by a surrogate."
+    )
+
+    @property
+    def engines(self) -> tuple[EngineChoice, ...]:
+        """The engine, and its prior if it has one."""
+        return (self,) if self.prior is None else (self, self.prior)
 
 
 def _gpaw(name: str, numerics: dict[str, str | int | float | bool], *, note: str) -> EngineEntry:
@@ -220,6 +228,7 @@ def get_engine(
     trust_model: bool = False,
     outer: bool = False,
     check: bool = True,
+    prior: str | None = None,
 ) -> Engine:
     """Return an engine by name or alias.
 
@@ -236,6 +245,8 @@ def get_engine(
         engine could do so itself.
     check
         Look whether package and weights are here. False where jobs are only submitted.
+    prior
+        A cheap engine that spares this one force calls.
 
     Raises
     ------
@@ -249,24 +260,36 @@ def get_engine(
     """
     from dualion.engines.ase_engine import AseEngine
 
-    entry = find_entry(name)
-    if entry.kind == "vasp" and not outer:
+    if find_entry(name).kind == "vasp" and not outer:
         raise InputError(
             "relaxations and bands by VASP itself are not supported",
-            where=f"engine '{entry.name}'",
+            where=f"engine '{name}'",
             remedy="set 'evaluations: jobs' in the campaign: each force call is a static job",
         )
+    choice = _choice(name, device, trust_model=trust_model)
+    if prior is not None:
+        cheap = _choice(prior, device, trust_model=trust_model)
+        choice = choice.model_copy(update={"prior": cheap})
+    engine = AseEngine(choice)
+    if check:
+        engine.stamp()
+    return engine
+
+
+def _choice(name: str, device: Device, *, trust_model: bool) -> EngineChoice:
+    entry = find_entry(name)
     built_in = entry in BUILT_IN
-    choice = EngineChoice(
+    return EngineChoice(
         name=entry.name,
         device=device,
         trust_model=trust_model,
         entry=None if built_in else entry,
     )
-    engine = AseEngine(choice)
-    if check:
-        engine.stamp()
-    return engine
+
+
+def category_of(choice: EngineChoice) -> str:
+    """Environment that a worker needs: the engine's package, with its prior's joined by '+'."""
+    return "+".join(dict.fromkeys(entry_of(each).package for each in reversed(choice.engines)))
 
 
 def find_entry(name: str) -> EngineEntry:
