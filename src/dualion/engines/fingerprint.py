@@ -35,6 +35,10 @@ def stamp_of(choice: EngineChoice) -> EngineStamp:
     """
     entry = entry_of(choice)
     version = require_installed(entry)
+    if entry.kind == "vasp":
+        from dualion.engines.vasp.stamp import stamp_of_entry
+
+        return stamp_of_entry(entry, version)
     found = checked_model(entry, trust=choice.trust_model)
     return EngineStamp(
         engine=entry.name,

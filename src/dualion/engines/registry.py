@@ -182,6 +182,27 @@ BUILT_IN: tuple[EngineEntry, ...] = (
         model_argument="path",
         note="weights are not in the package: give model_file in your own entry",
     ),
+    EngineEntry(
+        name="vasp-pbe",
+        alias="vasp",
+        calculator="dualion.engines.vasp.source:vasp_calculator",
+        kwargs={"functional": "PBE"},
+        package="atomate2",
+        tier="dft",
+        charge_argument="charge",
+        kind="vasp",
+        note="VASP with PBE; needs your VASP and its POTCARs",
+    ),
+    EngineEntry(
+        name="vasp-pbesol",
+        calculator="dualion.engines.vasp.source:vasp_calculator",
+        kwargs={"functional": "PBEsol"},
+        package="atomate2",
+        tier="dft",
+        charge_argument="charge",
+        kind="vasp",
+        note="VASP with PBEsol; needs your VASP and its POTCARs",
+    ),
 )
 
 
@@ -220,7 +241,11 @@ def get_engine(
         trust_model=trust_model,
         entry=None if built_in else entry,
     )
-    engine = AseEngine(choice)
+    engine: Engine = AseEngine(choice)
+    if entry.kind == "vasp":
+        from dualion.engines.vasp.engine import VaspEngine
+
+        engine = VaspEngine(choice)
     if check:
         engine.stamp()
     return engine
