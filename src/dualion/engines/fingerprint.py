@@ -35,6 +35,10 @@ def stamp_of(choice: EngineChoice) -> EngineStamp:
     """
     entry = entry_of(choice)
     version = require_installed(entry)
+    if entry.kind == "vasp":
+        from dualion.engines.vasp.stamp import stamp_of_entry
+
+        return stamp_of_entry(entry, version)
     found = checked_model(entry, trust=choice.trust_model)
     parameters = {key: str(value) for key, value in entry.kwargs.items()}
     if entry.data_package is not None:

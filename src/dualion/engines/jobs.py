@@ -130,7 +130,7 @@ def converge_band(
     path = Path.model_validate(path)
     stamp = stamp_of(choice)
     if path.outcome is not None:
-        return _undone(path, stamp, charge)
+        return without_steps(path, stamp, charge)
     with _evaluator(choice, stamp, charge) as evaluate:
         guess = partial(images_between, cell=path.images.cell, species=path.images.species)
         if settings.method == "surrogate" and climb:
@@ -203,7 +203,8 @@ def _residual_norm(found: BandResult) -> float:
     return float(np.linalg.norm(found.forces[int(np.argmax(found.energies[1:-1]))]))
 
 
-def _undone(path: Path, stamp: EngineStamp, charge: int) -> Band:
+def without_steps(path: Path, stamp: EngineStamp, charge: int) -> Band:
+    """Return a path as a band that nothing was computed for, its energies on a line."""
     gaps = np.linalg.norm(np.diff(path.images.xyz, axis=0), axis=(1, 2))
     line = np.linspace(path.initial_energy, path.final_energy, len(path.images))
     return Band(

@@ -218,6 +218,27 @@ BUILT_IN: tuple[EngineEntry, ...] = (
         {"cutoff": 200, "spacing": 0.55, "tolerance": 1e-4},
         note="the same with 200 eV and few k-points; for first tries",
     ),
+    EngineEntry(
+        name="vasp-pbe",
+        alias="vasp",
+        calculator="dualion.engines.vasp.source:vasp_calculator",
+        kwargs={"functional": "PBE"},
+        package="atomate2",
+        tier="dft",
+        charge_argument="charge",
+        kind="vasp",
+        note="VASP with PBE; needs your VASP and its POTCARs",
+    ),
+    EngineEntry(
+        name="vasp-pbesol",
+        calculator="dualion.engines.vasp.source:vasp_calculator",
+        kwargs={"functional": "PBEsol"},
+        package="atomate2",
+        tier="dft",
+        charge_argument="charge",
+        kind="vasp",
+        note="VASP with PBEsol; needs your VASP and its POTCARs",
+    ),
 )
 
 
@@ -242,7 +263,7 @@ def get_engine(
         Accept weights whose SHA-256 is not known.
     outer
         Each force call is a job of its own: dualion moves the atoms, also where the code of the
-        engine could do so itself.
+        engine could do so itself, as with a prior.
     check
         Look whether package and weights are here. False where jobs are only submitted.
     prior
@@ -251,8 +272,7 @@ def get_engine(
     Raises
     ------
     InputError
-        No engine has this name, or the file of further engines cannot be used; or its code would
-        have to move the atoms, which is not supported.
+        No engine has this name, or the file of further engines cannot be used.
     EngineNotInstalledError
         Its package is not installed.
     ModelFileError
@@ -260,17 +280,16 @@ def get_engine(
     """
     from dualion.engines.ase_engine import AseEngine
 
-    if find_entry(name).kind == "vasp" and not outer:
-        raise InputError(
-            "relaxations and bands by VASP itself are not supported",
-            where=f"engine '{name}'",
-            remedy="set 'evaluations: jobs' in the campaign: each force call is a static job",
-        )
     choice = _choice(name, device, trust_model=trust_model)
     if prior is not None:
         cheap = _choice(prior, device, trust_model=trust_model)
         choice = choice.model_copy(update={"prior": cheap})
-    engine = AseEngine(choice)
+    engine: Engine = AseEngine(choice)
+    # With a surrogate, or with each force call a job, dualion moves the atoms.
+    if find_entry(name).kind == "vasp" and not outer and prior is None:
+        from dualion.engines.vasp.engine import VaspEngine
+
+        engine = VaspEngine(choice)
     if check:
         engine.stamp()
     return engine
