@@ -42,7 +42,7 @@ from dualion.launch.task import (
 from dualion.records import HopRecord, HostState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from jobflow.core.job import Job
@@ -75,7 +75,7 @@ class LocalRunner:
     pin
         Keep each worker on one CPU, where there are as many as workers.
     outer
-        Whether each force call is a job of its own (:mod:`dualion.engines.point`).
+        Engines whose force calls are jobs of their own (:mod:`dualion.engines.point`).
     on_record
         Called once with every hop record, at once when it is made.
     observer
@@ -90,7 +90,7 @@ class LocalRunner:
         logfile: Path,
         workers: int,
         pin: bool = False,
-        outer: bool = False,
+        outer: Collection[str] = (),
         on_record: Callable[[HopRecord], None],
         observer: Observer | None = None,
     ) -> None:
@@ -268,7 +268,7 @@ class LocalRunner:
 
     def _drives(self, node: Node) -> bool:
         """Whether the force calls of a job are jobs of their own."""
-        return self.outer and node.kind in DRIVERS
+        return node.kind in DRIVERS and node.job.metadata.get("engine") in self.outer
 
     def _entry(self, key: str) -> LedgerEntry | None:
         try:

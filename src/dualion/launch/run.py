@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dualion.engines.registry import get_engine
 from dualion.errors import CampaignError, InputError, RunError, StoreError
 from dualion.launch.local import LocalRunner
 from dualion.launch.state import RunState
@@ -23,8 +22,8 @@ from dualion.store.opening import open_store
 from dualion.store.spool import Spool
 from dualion.structures.library import find_library, resolve_framework
 from dualion.workflows.campaign import Campaign, load_campaign
-from dualion.workflows.ladder import engine_of, ladder_of
-from dualion.workflows.pair import pair_flow, plan_of
+from dualion.workflows.ladder import ladder_of, outer_engines
+from dualion.workflows.pair import engine_of, pair_flow, plan_of
 
 if TYPE_CHECKING:
     from dualion.engines.base import Engine
@@ -97,14 +96,7 @@ def prepare(file: Path, *, library: Path | None = None, here: bool = True) -> Pr
     with _naming(file):
         plan = plan_of(campaign, framework)
     with _naming(file, field="engine"):
-        engine = get_engine(
-            campaign.engine,
-            device=campaign.device,
-            trust_model=campaign.trust_model,
-            outer=campaign.outer,
-            check=here,
-            prior=campaign.prior,
-        )
+        engine = engine_of(campaign, check=here)
         if here:
             engine.stamp()
     _check_tiers(file, campaign, here=here)
@@ -198,7 +190,7 @@ def run_campaign(
                 logfile=folder / "run.log",
                 workers=workers or len(os.sched_getaffinity(0)),
                 pin=pin,
-                outer=campaign.outer,
+                outer=outer_engines(campaign),
                 on_record=lambda record: _keep(barriers, record),
                 observer=observer,
             )

@@ -16,7 +16,7 @@ from dualion import __version__
 from dualion.errors import CampaignError, RunError
 from dualion.launch.document import Documents, JobDocument, documents_of
 from dualion.records import content_hash
-from dualion.workflows.ladder import PROMOTION
+from dualion.workflows.ladder import PROMOTION, outer_engines
 from dualion.workflows.pair import pair_flow
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ def submit(prepared: Prepared, cluster: Cluster) -> Submitted:
                 "pair": list(campaign.pair),
                 "engine": prepared.engine.name,
                 "campaign": campaign.model_dump(mode="json"),
+                "outer": sorted(outer_engines(campaign)),
                 "text": prepared.file.read_text(encoding="utf-8"),
                 "submitted": datetime.now(UTC).isoformat(timespec="seconds"),
                 "user": getpass.getuser(),
@@ -172,7 +173,7 @@ def add_flow(
 def add_documents(documents: Documents, campaign_id: str, cluster: Cluster) -> tuple[int, int]:
     """Add the workflows that see to registered jobs; see :func:`add_flow`."""
     workflows = jobs = 0
-    outer = _is_outer(campaign_id, cluster)
+    outer = _outer_engines(campaign_id, cluster)
     for chunk in _chunks(documents):
         added = _add_chunk(chunk, documents, campaign_id, cluster, outer=outer)
         workflows += 1 if added else 0
@@ -181,11 +182,11 @@ def add_documents(documents: Documents, campaign_id: str, cluster: Cluster) -> t
     return workflows, jobs
 
 
-def _is_outer(campaign_id: str, cluster: Cluster) -> bool:
-    """Whether each force call of a campaign is a job of its own."""
-    shown = {"campaign.evaluations": 1}
+def _outer_engines(campaign_id: str, cluster: Cluster) -> frozenset[str]:
+    """Engines of a campaign whose force calls are jobs of their own."""
+    shown = {"outer": 1}
     found = cluster.ask(lambda: cluster.campaigns.find_one({"_id": campaign_id}, shown)) or {}
-    return bool(found.get("campaign", {}).get("evaluations") == "jobs")
+    return frozenset(found.get("outer", ()))
 
 
 def expander(cluster: Cluster) -> Any:  # noqa: ANN401 - a callback of the computer
@@ -270,7 +271,7 @@ def _add_chunk(
     campaign_id: str,
     cluster: Cluster,
     *,
-    outer: bool,
+    outer: frozenset[str],
 ) -> int:
     """Add one workflow unless it is there whole; return the number of Fireworks added."""
     pad = cluster.launchpad
@@ -299,7 +300,7 @@ def _workflow(
     profile: ClusterProfile,
     name: str,
     *,
-    outer: bool,
+    outer: frozenset[str],
 ) -> Workflow:
     from fireworks import Workflow
 
@@ -311,7 +312,8 @@ def _workflow(
         parents = {owner[job_id] for job_id in _reach(each, known, owner)} - {each.job_id}
         spare = _spare(each, known, owner)
         patient = bool(spare & parents)
-        firework = _firework(each, campaign_id, profile, patient=patient, outer=outer)
+        driver = any(choice.name in outer for choice in each.choices)
+        firework = _firework(each, campaign_id, profile, patient=patient, outer=driver)
         fireworks[each.job_id] = firework
         for parent in parents:
             links.setdefault(fireworks[parent], []).append(firework)

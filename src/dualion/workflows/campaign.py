@@ -138,9 +138,10 @@ class Campaign(PhysicsSettings):
 
     @model_validator(mode="after")
     def _tiers_fit(self) -> Self:
+        before = self.engine
         for number, tier in enumerate(self.tiers):
             try:
-                effective(self, tier)
+                before = effective(self, tier, before=before).engine
             except ValidationError as problem:
                 field, what, remedy = explain(problem, type(self))
                 hint = f": {remedy}" if remedy else ""

@@ -15,7 +15,6 @@ from jobflow.core.reference import OnMissing
 from pydantic import Field
 
 from dualion.analysis.promotion import Promotion
-from dualion.engines.registry import get_engine
 from dualion.errors import CampaignError
 from dualion.records import (
     Framework,
@@ -27,7 +26,7 @@ from dualion.records import (
 from dualion.structures.hops import place_hops
 from dualion.workflows.campaign import Campaign
 from dualion.workflows.framework import exchanged, host_jobs
-from dualion.workflows.pair import Bench, network_of, swelling_of, transferred
+from dualion.workflows.pair import Bench, engine_of, network_of, swelling_of, transferred
 from dualion.workflows.promotion import Rule, select, title_of
 from dualion.workflows.seed import Heritage, Seed
 from dualion.workflows.seeded import SeededBench
@@ -81,7 +80,11 @@ def ladder_of(campaign: Campaign) -> Ladder:
     rungs = [Rung(campaign=campaign.model_copy(update={"tiers": ()}))]
     for number, tier in enumerate(campaign.tiers):
         rungs.append(
-            Rung(campaign=effective(campaign, tier), promote=tier.promote, volumes=tier.volumes)
+            Rung(
+                campaign=effective(campaign, tier, before=rungs[-1].campaign.engine),
+                promote=tier.promote,
+                volumes=tier.volumes,
+            )
         )
         before, here = (_level(rung.campaign) for rung in rungs[-2:])
         if before == here:
@@ -94,16 +97,15 @@ def ladder_of(campaign: Campaign) -> Ladder:
     return Ladder(rungs=tuple(rungs))
 
 
-def engine_of(campaign: Campaign) -> Engine:
-    """Engine of a tier; it need not be installed here."""
-    return get_engine(
-        campaign.engine, device=campaign.device, trust_model=campaign.trust_model, check=False
-    )
-
-
 def _level(campaign: Campaign) -> tuple[str, int]:
     engine = engine_of(campaign)
     return engine.name, campaign.defect_charge(charged=engine.charged)
+
+
+def outer_engines(campaign: Campaign) -> frozenset[str]:
+    """Names of the engines, of any tier, whose force calls are jobs of their own."""
+    rungs = ladder_of(campaign).rungs
+    return frozenset(engine_of(each.campaign).name for each in rungs if each.campaign.outer)
 
 
 def ladder_flow(campaign: Campaign, framework: Framework) -> Flow:

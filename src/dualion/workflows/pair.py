@@ -85,6 +85,33 @@ class Plan:
     questions: int
 
 
+def engine_of(campaign: Campaign, *, check: bool = False) -> Engine:
+    """Return the engine of a campaign, or of one of its tiers, as it is asked for.
+
+    Parameters
+    ----------
+    campaign
+        Its engine, device, prior, and who makes the force calls.
+    check
+        Look whether package and weights are here.
+
+    Raises
+    ------
+    InputError
+        If no engine has that name.
+    EngineError
+        If it is not here, and was looked for.
+    """
+    return get_engine(
+        campaign.engine,
+        device=campaign.device,
+        trust_model=campaign.trust_model,
+        outer=campaign.outer,
+        check=check,
+        prior=campaign.prior,
+    )
+
+
 def plan_of(campaign: Campaign, framework: Framework) -> Plan:
     """Go through a campaign without computing anything.
 
@@ -219,13 +246,7 @@ def hops_flow(
         A state that several hops use is relaxed once, and so are states that the space group of
         the host makes equivalent.
     """
-    engine = get_engine(
-        campaign.engine,
-        device=campaign.device,
-        trust_model=campaign.trust_model,
-        outer=campaign.outer,
-        prior=campaign.prior,
-    )
+    engine = engine_of(campaign)
     cell = (full_host or host).supercell
     network = network_of(campaign, host.parent, framework.working_ion)
     if full_host is not None:

@@ -13,7 +13,10 @@ from dualion.workflows.promotion import Rule
 if TYPE_CHECKING:
     from dualion.workflows.campaign import Campaign
 
-OVERRIDABLE = ("device", "trust_model", "charge", "host", "relax", "path", "band")
+OVERRIDABLE = (
+    *("device", "trust_model", "charge", "prior", "evaluations"),
+    *("host", "relax", "path", "band"),
+)
 """Keys of a campaign that a tier may set for itself. Cell, hops and doping are those of the first:
 all tiers answer the same questions.
 """
@@ -53,7 +56,7 @@ class Tier(PhysicsSettings):
         return own | {"overrides": overrides}
 
 
-def effective(campaign: Campaign, tier: Tier) -> Campaign:
+def effective(campaign: Campaign, tier: Tier, *, before: str) -> Campaign:
     """Return the campaign that a tier stands for, as if it had been written alone.
 
     Parameters
@@ -62,11 +65,14 @@ def effective(campaign: Campaign, tier: Tier) -> Campaign:
         The whole campaign.
     tier
         One of its tiers.
+    before
+        Engine of the tier before it.
 
     Returns
     -------
     Campaign
-        With the tier's engine and its own settings, and no further tiers.
+        With the tier's engine and its own settings, and no further tiers. A surrogate without a
+        prior of its own takes the engine of the tier before: its bands are there already.
 
     Raises
     ------
@@ -75,6 +81,8 @@ def effective(campaign: Campaign, tier: Tier) -> Campaign:
     """
     plain = _merged(campaign.model_dump(mode="json"), tier.overrides)
     plain |= {"engine": tier.engine, "tiers": []}
+    if plain["band"]["method"] == "surrogate" and "prior" not in tier.overrides:
+        plain["prior"] = before
     return type(campaign).model_validate(plain)
 
 
