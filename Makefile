@@ -1,6 +1,8 @@
 # make run     the example study, from a bare clone to a table of barriers
 # make test    the default tests            make slow    the second stage (minutes)
 # make cluster the second stage behind a real Slurm, as root (a quarter of an hour)
+# make gpaw    GPAW, the free DFT engine, compiled into .venv (by apt what that needs, if root)
+# make smoke   a DFT campaign in minutes   make gpaw-test  the tests of GPAW (minutes)
 # make lint    ruff, mypy, import-linter    make docs    the documentation, warnings are errors
 # make clean   removes what make has built; runs and results stay
 #
@@ -19,24 +21,36 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 DOCS_STAMP := $(VENV)/installed-docs
+GPAW_STAMP := $(VENV)/installed-gpaw
 
 # One thread a process: two spinning OpenMP pools on two cores are slower than none.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: run test slow cluster lint docs install clean FORCE
+.PHONY: run test slow cluster gpaw smoke gpaw-test lint docs install clean FORCE
 .DELETE_ON_ERROR:
 
 run: $(STAMP)
 	$(BIN)/dualion run workflows/li_cu_argyrodite.yaml
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n $(JOBS) -m "not slow and not cluster"
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow and not cluster and not gpaw"
 
 slow: $(STAMP)
 	$(BIN)/python -m pytest -n $(JOBS) -m slow
 
 cluster: $(STAMP)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m cluster
+
+gpaw: $(GPAW_STAMP)
+
+smoke: $(GPAW_STAMP)
+	DUALION_RUNS=$${DUALION_RUNS:-runs} $(BIN)/dualion run workflows/dft_smoke.yaml
+	$(BIN)/python benchmarks/dft/plain_gpaw.py --compare \
+		"$${DUALION_RUNS:-runs}/dft_smoke/barriers.csv"
+
+# Not in parallel: the campaign among them has two workers of its own.
+gpaw-test: $(GPAW_STAMP)
+	$(BIN)/python -m pytest -m gpaw
 
 lint: $(STAMP)
 	$(BIN)/ruff check
@@ -66,14 +80,18 @@ $(STAMP): pyproject.toml
 	@if ! $(BIN)/python -m pip --version >/dev/null 2>&1 || \
 		{ test -e $(STAMP) && test "$$(cat $(STAMP))" != "$(CURDIR)"; }; then \
 		$(PYTHON) -m venv --clear $(VENV); fi
-	@rm -f $(STAMP) $(DOCS_STAMP)
+	@rm -f $(STAMP) $(DOCS_STAMP) $(GPAW_STAMP)
 	$(BIN)/python -m pip install -q $(TORCH_ARGS) "$(TORCH)"
-	$(BIN)/python -m pip install -q -e '.[mlip,cluster,dev]'
+	$(BIN)/python -m pip install -q -e '.[mlip,cluster,vasp,dev]'
 	@echo "$(CURDIR)" > $(STAMP)
 
 $(DOCS_STAMP): $(STAMP)
 	$(BIN)/python -m pip install -q -e '.[docs]'
 	@touch $(DOCS_STAMP)
+
+$(GPAW_STAMP): $(STAMP) launch/install_gpaw.sh
+	launch/install_gpaw.sh $(VENV)
+	@touch $(GPAW_STAMP)
 
 clean:
 	rm -rf $(VENV) docs/_build build dist .mypy_cache .ruff_cache .pytest_cache \

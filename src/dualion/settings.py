@@ -85,17 +85,18 @@ class PathSettings(PhysicsSettings):
     from_first_ion: bool = Field(
         default=True,
         description="The second ion's climb starts where the first ion's band of the same hop in "
-        "the same surroundings has its saddle (with `method: adaptive`).",
+        "the same surroundings has its saddle (with `method: adaptive` or `surrogate`).",
     )
 
 
 class BandSettings(PhysicsSettings):
     """How a band is converged."""
 
-    method: Literal["full", "adaptive"] = Field(
+    method: Literal["full", "adaptive", "surrogate"] = Field(
         "full",
         description="'full': a nudged elastic band. 'adaptive': one climbing image and the proof "
-        "of its saddle, the full band where that does not close.",
+        "of its saddle, the full band where that does not close. 'surrogate': the adaptive band on "
+        "a surrogate made of the campaign's `prior`, the engine being asked at the saddle.",
     )
     fmax: float = Field(
         0.03, gt=0.0, le=1.0, description="Largest NEB force on the climbing image, in eV/Å."

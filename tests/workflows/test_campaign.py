@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dualion.errors import CampaignError
+from dualion.records import content_hash
 from dualion.workflows.campaign import Campaign, load_campaign
 
 MINIMAL = "name: a\nframework: licl\npair: [Li, Na]\n"
@@ -37,6 +38,7 @@ def test_doping_takes_words_and_fractions(tmp_path):
         ("band: {fmx: 0.1}", "unknown key 'fmx'"),
         ("band: {fmax: -1}", "band.fmax"),
         ("band: 7", "band"),
+        ("band: {method: surrogate}", "add 'prior: chgnet'"),
         ("doping: [half]", "doping"),
         ("doping: []", "doping"),
         ("doping: [{fraction: 1.2}]", "doping"),
@@ -112,3 +114,17 @@ def test_the_settings_fingerprint_ignores_the_name_and_sees_the_physics():
     for change in ({"seed": 1}, {"band": {"fmax": 0.02}}, {"cell": {"min_image_distance": 11}}):
         other = Campaign.model_validate({"name": "a", **base, **change})
         assert other.settings_fingerprint != one.settings_fingerprint
+
+
+def test_a_prior_is_part_of_the_settings_only_where_there_is_one(tmp_path):
+    without = load_campaign(write(tmp_path, MINIMAL))
+    with_prior = load_campaign(write(tmp_path, MINIMAL + "prior: chgnet\n"))
+    on_surrogate = load_campaign(
+        write(tmp_path, MINIMAL + "prior: chgnet\nband: {method: surrogate}\n")
+    )
+    assert on_surrogate.band.method == "surrogate"
+    campaigns = (without, with_prior, on_surrogate)
+    assert len({campaign.settings_fingerprint for campaign in campaigns}) == 3
+    asked = without.model_dump(mode="json", include={"cell", "host", "relax", "path", "band"})
+    asked |= {"seed": without.seed, "charge": 0}
+    assert without.settings_fingerprint == content_hash(asked)

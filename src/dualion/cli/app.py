@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 import dualion
 from dualion.cli import cluster, frameworks, store
+from dualion.cli.channels import channels
 from dualion.cli.compare import compare
 from dualion.cli.engines import engines
 from dualion.cli.export import export
@@ -152,6 +153,7 @@ app.command()(cancel)
 app.add_typer(rocket_app, name="rocket", hidden=True)
 app.command()(ingest)
 app.command()(query)
+app.command()(channels)
 app.command()(compare)
 app.command()(export)
 app.add_typer(store.app, name="store")

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dualion.engines.fingerprint import stamp_of
-from dualion.engines.registry import EngineChoice, entry_of
+from dualion.engines.registry import EngineChoice, category_of, entry_of
 from dualion.errors import InputError
 from dualion.records import Geometry, Path
 
@@ -39,8 +39,8 @@ class AseEngine:
 
     @property
     def category(self) -> str:
-        """The package that a worker needs."""
-        return self._entry.package
+        """The package that a worker needs, and that of the prior."""
+        return category_of(self.choice)
 
     @property
     def charged(self) -> bool:
@@ -52,7 +52,12 @@ class AseEngine:
         return entry_of(self.choice)
 
     def stamp(self) -> EngineStamp:
-        """Return what makes this engine's numbers; see :func:`fingerprint.stamp_of`."""
+        """Return what makes this engine's numbers; see :func:`fingerprint.stamp_of`.
+
+        A prior is looked for as well, but makes no number.
+        """
+        if self.choice.prior is not None:
+            stamp_of(self.choice.prior)
         return stamp_of(self.choice)
 
     def relax(

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dualion.engines.registry import entry_of, require_installed
+from dualion.engines.registry import entry_of, installed_version, require_installed
 from dualion.errors import ModelFileError
 from dualion.records import EngineStamp, IntMatrix3, LevelOfTheory
 
@@ -35,13 +35,20 @@ def stamp_of(choice: EngineChoice) -> EngineStamp:
     """
     entry = entry_of(choice)
     version = require_installed(entry)
+    if entry.kind == "vasp":
+        from dualion.engines.vasp.stamp import stamp_of_entry
+
+        return stamp_of_entry(entry, version)
     found = checked_model(entry, trust=choice.trust_model)
+    parameters = {key: str(value) for key, value in entry.kwargs.items()}
+    if entry.data_package is not None:
+        parameters[entry.data_package] = installed_version(entry.data_package) or ""
     return EngineStamp(
         engine=entry.name,
         code=entry.package,
         version=version,
         model_sha256=None if found is None else found[1],
-        parameters=tuple(sorted((key, str(value)) for key, value in entry.kwargs.items())),
+        parameters=tuple(sorted(parameters.items())),
     )
 
 

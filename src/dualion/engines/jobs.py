@@ -18,7 +18,9 @@ from dualion.engines.neb import run_band
 from dualion.engines.point import PointSource
 from dualion.engines.registry import EngineChoice
 from dualion.engines.relaxation import relax
-from dualion.errors import CheckpointBusyError
+from dualion.engines.surrogate_band import run_surrogate
+from dualion.engines.surrogate_relaxation import relax_by_surrogate
+from dualion.errors import CheckpointBusyError, InputError
 from dualion.records import Band, EngineStamp, Geometry, Images, Path, Relaxed
 from dualion.settings import BandSettings, RelaxSettings
 from dualion.structures.interpolation import images_between
@@ -83,7 +85,11 @@ def relax_structure(
     structure = Geometry.model_validate(structure)
     stamp = stamp_of(choice)
     with _evaluator(choice, stamp, charge) as evaluate:
-        found = relax(structure, evaluate, settings, cell=cell, keep_symmetry=keep_symmetry)
+        # A surrogate knows one cell, and nothing of symmetry.
+        if choice.prior is None or cell or keep_symmetry:
+            found = relax(structure, evaluate, settings, cell=cell, keep_symmetry=keep_symmetry)
+        else:
+            found = relax_by_surrogate(structure, evaluate, _prior(choice.prior), settings)
     return Relaxed(
         geometry=found.geometry,
         energy=found.energy,
@@ -118,18 +124,35 @@ def converge_band(
         The weights are missing, or are not known and not trusted.
     OSError
         The checkpoint cannot be written.
+    InputError
+        A surrogate is asked for and the choice has no prior.
     """
     path = Path.model_validate(path)
     stamp = stamp_of(choice)
     if path.outcome is not None:
-        return _undone(path, stamp, charge)
+        return without_steps(path, stamp, charge)
     with _evaluator(choice, stamp, charge) as evaluate:
-        if settings.method == "adaptive" and climb:
-            guess = partial(images_between, cell=path.images.cell, species=path.images.species)
+        guess = partial(images_between, cell=path.images.cell, species=path.images.species)
+        if settings.method == "surrogate" and climb:
+            found = run_surrogate(path, evaluate, _prior(choice.prior), settings, guess=guess)
+        elif settings.method == "adaptive" and climb:
             found = run_adaptive(path, evaluate, settings, guess=guess)
         else:
             found = run_band(path, evaluate, settings, climb=climb)
     return _band(path, found, stamp, charge)
+
+
+def _prior(choice: EngineChoice | None) -> Source:
+    """Return the cheap engine of a surrogate; it knows no charge, which is learnt with the rest."""
+    from dualion.engines.calculators import build_source
+
+    if choice is None:
+        raise InputError(
+            "a surrogate needs a cheap engine",
+            where="band: method: surrogate",
+            remedy="add 'prior: chgnet' to the campaign, or give get_engine a prior",
+        )
+    return build_source(choice)
 
 
 @contextlib.contextmanager
@@ -141,7 +164,9 @@ def _evaluator(choice: EngineChoice, stamp: EngineStamp, charge: int) -> Iterato
     if scope.points is None:
         source = build_source(choice, charge=charge)
     else:
-        source = PointSource(choice, charge, scope.points)
+        # A prior is asked where the driver runs; a point is the costly engine's alone.
+        alone = choice.model_copy(update={"prior": None})
+        source = PointSource(alone, charge, scope.points)
     with contextlib.ExitStack() as stack:
         log = None
         if scope.checkpoint is not None:
@@ -178,7 +203,8 @@ def _residual_norm(found: BandResult) -> float:
     return float(np.linalg.norm(found.forces[int(np.argmax(found.energies[1:-1]))]))
 
 
-def _undone(path: Path, stamp: EngineStamp, charge: int) -> Band:
+def without_steps(path: Path, stamp: EngineStamp, charge: int) -> Band:
+    """Return a path as a band that nothing was computed for, its energies on a line."""
     gaps = np.linalg.norm(np.diff(path.images.xyz, axis=0), axis=(1, 2))
     line = np.linspace(path.initial_energy, path.final_energy, len(path.images))
     return Band(

@@ -39,6 +39,10 @@ class EngineEntry(Record):
     )
     kwargs: dict[str, str | int | float | bool] = Field(default_factory=dict)
     package: str = Field(description="Name to give to pip.")
+    data_package: str | None = Field(
+        None, description="Package of data whose version is part of the level of theory."
+    )
+    install: str = Field("", description="How to install it; empty: by pip.")
     tier: Tier = "other"
     alias: str = Field("", description="Another name the user may type.")
     device_argument: str | None = Field(
@@ -111,6 +115,28 @@ class EngineChoice(Record):
     entry: EngineEntry | None = Field(
         None, description="Set for engines that a worker may not find by name."
     )
+    prior: EngineChoice | None = Field(
+        None, description="Cheap engine that spares this one force calls, by a surrogate."
+    )
+
+    @property
+    def engines(self) -> tuple[EngineChoice, ...]:
+        """The engine, and its prior if it has one."""
+        return (self,) if self.prior is None else (self, self.prior)
+
+
+def _gpaw(name: str, numerics: dict[str, str | int | float | bool], *, note: str) -> EngineEntry:
+    return EngineEntry(
+        name=name,
+        calculator="dualion.engines.plane_waves:plane_wave_calculator",
+        kwargs={"functional": "PBE", "smearing": 0.05, **numerics},
+        package="gpaw",
+        data_package="gpaw-data",
+        install="make gpaw (in a clone) or launch/install_gpaw.sh VENV",
+        tier="dft",
+        charge_argument="charge",
+        note=note,
+    )
 
 
 BUILT_IN: tuple[EngineEntry, ...] = (
@@ -182,6 +208,37 @@ BUILT_IN: tuple[EngineEntry, ...] = (
         model_argument="path",
         note="weights are not in the package: give model_file in your own entry",
     ),
+    _gpaw(
+        "gpaw",
+        {"cutoff": 400, "spacing": 0.35, "tolerance": 1e-5},
+        note="density functional theory, free: PBE, plane waves of 400 eV, no spin",
+    ),
+    _gpaw(
+        "gpaw-light",
+        {"cutoff": 200, "spacing": 0.55, "tolerance": 1e-4},
+        note="the same with 200 eV and few k-points; for first tries",
+    ),
+    EngineEntry(
+        name="vasp-pbe",
+        alias="vasp",
+        calculator="dualion.engines.vasp.source:vasp_calculator",
+        kwargs={"functional": "PBE"},
+        package="atomate2",
+        tier="dft",
+        charge_argument="charge",
+        kind="vasp",
+        note="VASP with PBE; needs your VASP and its POTCARs",
+    ),
+    EngineEntry(
+        name="vasp-pbesol",
+        calculator="dualion.engines.vasp.source:vasp_calculator",
+        kwargs={"functional": "PBEsol"},
+        package="atomate2",
+        tier="dft",
+        charge_argument="charge",
+        kind="vasp",
+        note="VASP with PBEsol; needs your VASP and its POTCARs",
+    ),
 )
 
 
@@ -192,6 +249,7 @@ def get_engine(
     trust_model: bool = False,
     outer: bool = False,
     check: bool = True,
+    prior: str | None = None,
 ) -> Engine:
     """Return an engine by name or alias.
 
@@ -205,15 +263,16 @@ def get_engine(
         Accept weights whose SHA-256 is not known.
     outer
         Each force call is a job of its own: dualion moves the atoms, also where the code of the
-        engine could do so itself.
+        engine could do so itself, as with a prior.
     check
         Look whether package and weights are here. False where jobs are only submitted.
+    prior
+        A cheap engine that spares this one force calls.
 
     Raises
     ------
     InputError
-        No engine has this name, or the file of further engines cannot be used; or its code would
-        have to move the atoms, which is not supported.
+        No engine has this name, or the file of further engines cannot be used.
     EngineNotInstalledError
         Its package is not installed.
     ModelFileError
@@ -221,24 +280,35 @@ def get_engine(
     """
     from dualion.engines.ase_engine import AseEngine
 
+    choice = _choice(name, device, trust_model=trust_model)
+    if prior is not None:
+        cheap = _choice(prior, device, trust_model=trust_model)
+        choice = choice.model_copy(update={"prior": cheap})
+    engine: Engine = AseEngine(choice)
+    # With a surrogate, or with each force call a job, dualion moves the atoms.
+    if find_entry(name).kind == "vasp" and not outer and prior is None:
+        from dualion.engines.vasp.engine import VaspEngine
+
+        engine = VaspEngine(choice)
+    if check:
+        engine.stamp()
+    return engine
+
+
+def _choice(name: str, device: Device, *, trust_model: bool) -> EngineChoice:
     entry = find_entry(name)
-    if entry.kind == "vasp" and not outer:
-        raise InputError(
-            "relaxations and bands by VASP itself are not supported",
-            where=f"engine '{entry.name}'",
-            remedy="set 'evaluations: jobs' in the campaign: each force call is a static job",
-        )
     built_in = entry in BUILT_IN
-    choice = EngineChoice(
+    return EngineChoice(
         name=entry.name,
         device=device,
         trust_model=trust_model,
         entry=None if built_in else entry,
     )
-    engine = AseEngine(choice)
-    if check:
-        engine.stamp()
-    return engine
+
+
+def category_of(choice: EngineChoice) -> str:
+    """Environment that a worker needs: the engine's package, with its prior's joined by '+'."""
+    return "+".join(dict.fromkeys(entry_of(each).package for each in reversed(choice.engines)))
 
 
 def find_entry(name: str) -> EngineEntry:
@@ -382,13 +452,14 @@ def require_installed(entry: EngineEntry) -> str:
         The package is not installed.
     """
     version = installed_version(entry.package)
-    if (
-        version is None
-        or importlib.util.find_spec(entry.calculator.split(".")[0].split(":")[0]) is None
-    ):
+    module = entry.calculator.split(".")[0].split(":")[0]
+    missing = entry.package if version is None or importlib.util.find_spec(module) is None else None
+    if missing is None and entry.data_package and installed_version(entry.data_package) is None:
+        missing = entry.data_package
+    if version is None or missing is not None:
         raise EngineNotInstalledError(
-            f"{entry.package} is not installed",
+            f"{missing} is not installed",
             where=f"engine '{entry.name}'",
-            remedy=f"pip install {entry.package}",
+            remedy=entry.install or f"pip install {missing}",
         )
     return version

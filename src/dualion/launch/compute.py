@@ -124,7 +124,7 @@ class Computer:
         return content_hash([document.job_id, plain, ALGORITHM], length=32)
 
     def _stamps(self, document: JobDocument) -> tuple[EngineStamp, ...]:
-        return tuple(stamp_of(choice) for choice in document.choices)
+        return tuple(stamp_of(each) for choice in document.choices for each in choice.engines)
 
     def ensure(self, job_id: str) -> dict[str, Any]:
         """See to it that the output of a job is there.

@@ -17,7 +17,7 @@ from jobflow.core.flow import Flow
 from jobflow.core.reference import OutputReference, find_and_get_references
 from pydantic import Field, TypeAdapter
 
-from dualion.engines.registry import EngineChoice, entry_of
+from dualion.engines.registry import EngineChoice, category_of
 from dualion.errors import RunError
 from dualion.launch.node import Node
 from dualion.launch.task import bound_arguments, function_path, original
@@ -58,8 +58,8 @@ class JobDocument(Record):
 
     @property
     def category(self) -> str:
-        """Package of the engine that a worker needs for this job and all it needs."""
-        packages = sorted({entry_of(choice).package for choice in self.choices})
+        """Packages of the engine that a worker needs for this job and all it needs."""
+        packages = sorted({category_of(choice) for choice in self.choices})
         if len(packages) > 1:
             raise RunError(
                 f"needs several engines at once ({', '.join(packages)})",

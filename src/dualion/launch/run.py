@@ -102,6 +102,7 @@ def prepare(file: Path, *, library: Path | None = None, here: bool = True) -> Pr
             trust_model=campaign.trust_model,
             outer=campaign.outer,
             check=here,
+            prior=campaign.prior,
         )
         if here:
             engine.stamp()

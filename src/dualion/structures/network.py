@@ -41,6 +41,15 @@ class PeriodicGraph:
         """Return the directions in which the component of a site percolates."""
         return len(self._basis[self._find(site)[0]])
 
+    def translations(self, site: int) -> tuple[IntVec3, ...]:
+        """Return independent translations that lead from a site to copies of it, in cells."""
+        return tuple(self._basis[self._find(site)[0]])
+
+    def component(self, site: int) -> tuple[int, ...]:
+        """Return the sites that are connected with a site, itself included."""
+        root = self._find(site)[0]
+        return tuple(k for k in range(len(self._parent)) if self._find(k)[0] == root)
+
     def add(self, initial: int, final: int, image: IntVec3) -> None:
         """Add a hop.
 

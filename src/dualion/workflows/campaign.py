@@ -78,6 +78,11 @@ class Campaign(PhysicsSettings):
         description="'inside': a relaxation or band makes its own force calls. 'jobs': each force "
         "call is a job of its own, images in parallel; for density functionals.",
     )
+    prior: str | None = Field(
+        None,
+        description="A cheap engine that spares the other one force calls: with it states are "
+        'relaxed on a surrogate, and bands with `method: surrogate` (see "Surrogate").',
+    )
     mechanism: Mechanism = Mechanism.VACANCY
     charge: int | None = Field(
         None,
@@ -120,6 +125,13 @@ class Campaign(PhysicsSettings):
             raise ValueError(str(error)) from error
         return value
 
+    @model_validator(mode="after")
+    def _surrogate_has_a_prior(self) -> Self:
+        if self.band.method == "surrogate" and self.prior is None:
+            msg = "'band: {method: surrogate}' needs a cheap engine: add 'prior: chgnet', say"
+            raise ValueError(msg)
+        return self
+
     @property
     def outer(self) -> bool:
         """Whether each force call is a job of its own; the numbers are the same."""
@@ -129,6 +141,8 @@ class Campaign(PhysicsSettings):
     def settings_fingerprint(self) -> str:
         """Hash of every setting that a barrier depends on; the name is not one."""
         wanted = {"cell", "host", "relax", "path", "band", "seed", "charge"}
+        if self.prior is not None:
+            wanted |= {"prior"}
         asked = self.model_dump(mode="json", include=wanted)
         return content_hash(asked | {"charge": self.charge or 0})  # resolved, it is in the theory
 

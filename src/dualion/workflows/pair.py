@@ -217,6 +217,7 @@ def hops_flow(
         device=campaign.device,
         trust_model=campaign.trust_model,
         outer=campaign.outer,
+        prior=campaign.prior,
     )
     cell = (full_host or host).supercell
     network = network_of(campaign, host.parent, framework.working_ion)
@@ -369,8 +370,8 @@ class Bench:
 
     @property
     def _hands_on(self) -> bool:
-        """Whether bands of the first ion are handed on; only an adaptive band can start there."""
-        return self.campaign.path.from_first_ion and self.campaign.band.method == "adaptive"
+        """Whether bands of the first ion are handed on; a full band cannot start there."""
+        return self.campaign.path.from_first_ion and self.campaign.band.method != "full"
 
     def _volumes(
         self, hop: Hop, mover: str, arrangement: Arrangement, host: HostState, *, host_ion: str

@@ -1,0 +1,145 @@
+"""A surrogate of a costly engine: a cheap one, and what was learnt of the difference.
+
+It answers like an engine (:class:`~dualion.engines.evaluator.Source`), so whatever runs on an
+engine runs on it: relaxations, bands, climbs and their proofs. It knows one cell and one order of
+atoms, whose positions are continuous over all that it is told.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dualion.engines.evaluator import Evaluation, Evaluator
+from dualion.engines.residual import FORCE_NOISE, Datum, Prediction, Residual
+from dualion.engines.surface import Point
+from dualion.errors import EngineError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from dualion.engines.evaluator import Source
+
+    Array = NDArray[np.float64]
+
+DIGITS = 6
+"""Decimals of an Å to which a position is rounded before the costly engine sees it.
+
+A cheap engine may differ in its last bits from run to run. Rounded, the same configuration is met
+again by a job that is resumed, and its evaluation is found in the log.
+"""
+REMEMBERED = 500
+"""Evaluations of the prior that are kept."""
+
+
+class Surrogate:
+    """Prior and residual of one cell.
+
+    Parameters
+    ----------
+    numbers
+        Atomic numbers, shape (n,).
+    cell
+        Lattice vectors as rows, shape (3, 3), in Å.
+    costly
+        The engine that is to be spared; counts its own calls.
+    prior
+        The cheap engine.
+    """
+
+    def __init__(
+        self, numbers: NDArray[np.int64], cell: Array, costly: Evaluator, prior: Source
+    ) -> None:
+        self.numbers = numbers
+        self.cell = cell
+        self._costly = costly
+        self._prior = prior
+        self._data: list[Datum] = []
+        self._model: Residual | None = None
+        self._priors: dict[bytes, Evaluation] = {}
+
+    def __call__(
+        self,
+        numbers: NDArray[np.int64],
+        xyz: Array,
+        cell: Array,
+        *,
+        stress: bool,
+    ) -> Evaluation:
+        """Predict one configuration; before anything is learnt, this is the prior.
+
+        Raises
+        ------
+        EngineError
+            The prior failed, or another cell, other atoms or a stress are asked for.
+        """
+        if stress or not (np.array_equal(numbers, self.numbers) and np.allclose(cell, self.cell)):
+            raise EngineError(
+                "a surrogate knows energies and forces of one cell alone",
+                remedy="relax the cell without a prior",
+            )
+        found = self.predict(xyz)
+        return Evaluation(found.energy, found.forces)
+
+    def evaluator(self) -> Evaluator:
+        """Return a counter of calls that asks this surrogate."""
+        return Evaluator(self)
+
+    def predict(self, xyz: Array) -> Prediction:
+        """Predict one configuration, with its uncertainty (infinite before anything is learnt)."""
+        cheap = self._cheap(xyz)
+        if self._model is None:
+            return Prediction(cheap.energy, cheap.forces, np.inf)
+        return self._model.predict(xyz, cheap)
+
+    def compute(self, xyz: Array) -> Point:
+        """Ask the costly engine, and learn from its answer.
+
+        Returns
+        -------
+        Point
+            At the positions as they were computed, rounded to :data:`DIGITS` decimals.
+
+        Raises
+        ------
+        EngineError
+            Either engine failed.
+        """
+        xyz = np.round(xyz, DIGITS)
+        found = self._costly(self.numbers, xyz, self.cell)
+        point = Point(xyz, found.energy, found.forces)
+        self.learn(point)
+        return point
+
+    def learn(self, point: Point, *, force_noise: float = FORCE_NOISE) -> None:
+        """Take in what the costly engine says of a configuration.
+
+        Parameters
+        ----------
+        point
+            The configuration.
+        force_noise
+            What a component of its forces may be wrong by, in eV/Å.
+        """
+        costly = Evaluation(point.energy, point.forces)
+        self._data.append(Datum(point.xyz, costly, self._cheap(point.xyz), force_noise))
+        self._model = Residual(self._data)
+
+    @property
+    def factor(self) -> float:
+        """The factor on the prior; one before anything is learnt."""
+        return 1.0 if self._model is None else self._model.factor
+
+    def distance(self, xyz: Array) -> float:
+        """Largest displacement of an atom from the nearest configuration that is known, in Å."""
+        gaps = [np.linalg.norm(xyz - d.xyz, axis=1).max() for d in self._data]
+        return float(min(gaps, default=np.inf))
+
+    def _cheap(self, xyz: Array) -> Evaluation:
+        key = xyz.tobytes()
+        if key not in self._priors:
+            if len(self._priors) >= REMEMBERED:
+                self._priors.clear()
+            self._priors[key] = self._prior(self.numbers, xyz, self.cell, stress=False)
+        return self._priors[key]

@@ -1,0 +1,140 @@
+"""Relaxation with few calls of a costly engine, on a surrogate that learns from each of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dualion.engines.relaxation import Relaxation, relax
+from dualion.engines.surrogate import Surrogate
+from dualion.errors import EngineError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from dualion.engines.evaluator import Evaluator, Source
+    from dualion.engines.surface import Point
+    from dualion.records import Geometry
+    from dualion.settings import RelaxSettings
+
+    Array = NDArray[np.float64]
+
+CALLS = 20
+"""Costly calls after which the relaxation goes on without the surrogate."""
+STRIDE = 0.35
+"""No atom goes farther than this from the lowest point that was computed, in Å."""
+GAIN = 0.002
+"""A converged point is left if the surrogate promises more than this, in eV."""
+STEPS = 400
+"""Steps of one relaxation on the surrogate."""
+
+
+def relax_by_surrogate(
+    geometry: Geometry, evaluate: Evaluator, prior: Source, settings: RelaxSettings
+) -> Relaxation:
+    """Relax a geometry at fixed cell; the input is not changed.
+
+    The geometry is relaxed on the surrogate, which at first is the prior alone; the costly engine
+    is asked where that ends, the surrogate learns, and so on. Converged is a point whose *costly*
+    forces are below the threshold, if the surrogate promises no lower energy nearby. Where that
+    does not come about, :func:`~dualion.engines.relaxation.relax` goes on from the lowest point.
+
+    Parameters
+    ----------
+    geometry
+        Where to start.
+    evaluate
+        The costly engine; its errors end the relaxation with a ``failure``.
+    prior
+        The cheap engine. If it fails the relaxation goes on without it.
+    settings
+        Threshold and largest number of costly calls.
+    """
+    run = _Run(geometry, evaluate, prior, settings)
+    return run.result()
+
+
+class _Run:
+    """One relaxation under way."""
+
+    def __init__(
+        self, geometry: Geometry, evaluate: Evaluator, prior: Source, settings: RelaxSettings
+    ) -> None:
+        from ase.data import atomic_numbers
+
+        numbers = np.array([atomic_numbers[s] for s in geometry.species])
+        self.geometry = geometry
+        self.evaluate = evaluate
+        self.settings = settings
+        self.surrogate = Surrogate(numbers, geometry.cell, evaluate, prior)
+        self.first_call = evaluate.calls
+        self.best: Point | None = None
+
+    def result(self) -> Relaxation:
+        try:
+            converged = self._follow()
+        except EngineError:  # of the prior, or of the costly engine, which will say so again
+            return self._plain()
+        if not converged and self._left() > 0:
+            return self._plain()
+        return self._told(converged=converged)
+
+    def _left(self) -> int:
+        return self.settings.steps - (self.evaluate.calls - self.first_call)
+
+    def _follow(self) -> bool:
+        """Go down until converged or out of calls."""
+        here = self.geometry.xyz
+        for _ in range(min(CALLS, self.settings.steps)):
+            aim, promised = self._aim(here)
+            best = self.best
+            if best is not None:
+                small = best.largest_force < self.settings.fmax
+                if small and best.energy - promised < GAIN:
+                    return True
+                far = float(np.linalg.norm(aim - best.xyz, axis=1).max())
+                aim = best.xyz + (aim - best.xyz) * min(1.0, STRIDE / max(far, 1e-9))
+            point = self.surrogate.compute(aim)
+            small = point.largest_force < self.settings.fmax
+            if best is None or point.energy < best.energy or small:
+                self.best = point
+            here = self.best.xyz if self.best is not None else point.xyz
+        best = self.best
+        return best is not None and best.largest_force < self.settings.fmax
+
+    def _aim(self, here: Array) -> tuple[Array, float]:
+        """Minimum of the surrogate, and its energy there."""
+        goal = self.settings.model_copy(
+            update={"fmax": min(0.01, 0.5 * self.settings.fmax), "steps": STEPS}
+        )
+        found = relax(self.geometry.moved(here), self.surrogate.evaluator(), goal)
+        if found.failure:
+            raise EngineError(found.failure)
+        return found.geometry.xyz, found.energy
+
+    def _plain(self) -> Relaxation:
+        """Go on without the surrogate, from the lowest point that was computed."""
+        start = self.geometry if self.best is None else self.geometry.moved(self.best.xyz)
+        settings = self.settings.model_copy(update={"steps": max(1, self._left())})
+        found = relax(start, self.evaluate, settings)
+        return Relaxation(
+            geometry=found.geometry,
+            energy=found.energy,
+            max_force=found.max_force,
+            converged=found.converged,
+            force_calls=self.evaluate.calls - self.first_call,
+            start_energy=found.start_energy if self.best is None else None,
+            failure=found.failure,
+        )
+
+    def _told(self, *, converged: bool) -> Relaxation:
+        assert self.best is not None  # noqa: S101 - at least one call was made
+        return Relaxation(
+            geometry=self.geometry.moved(self.best.xyz),
+            energy=self.best.energy,
+            max_force=self.best.largest_force,
+            converged=converged,
+            force_calls=self.evaluate.calls - self.first_call,
+            start_energy=None,
+        )

@@ -1,0 +1,116 @@
+"""Jobs of an engine that has a cheap one beside it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ase.build import bulk, make_supercell
+
+from dualion.engines import get_engine, job_scope
+from dualion.engines.jobs import converge_band, relax_structure
+from dualion.engines.registry import category_of
+from dualion.errors import InputError
+from dualion.records import Geometry
+from dualion.settings import BandSettings, RelaxSettings
+
+MORSE = """
+- name: morse
+  calculator: ase.calculators.morse:MorsePotential
+  package: ase
+  kwargs: {epsilon: 0.343, r0: 2.7, rho0: 3.9}
+"""
+RELAX = RelaxSettings(fmax=0.01)
+BAND = BandSettings(method="surrogate")
+
+
+@pytest.fixture
+def pairs(tmp_path, monkeypatch):
+    """EMT alone, and EMT with a Morse potential as its prior."""
+    file = tmp_path / "engines.yaml"
+    file.write_text(MORSE)
+    monkeypatch.setenv("DUALION_ENGINES", str(file))
+    return get_engine("emt").choice, get_engine("emt", prior="morse").choice
+
+
+@pytest.fixture
+def states(hop_ends):
+    host = make_supercell(bulk("Cu", a=3.59), 3 * np.eye(3, dtype=int))
+    first, last = hop_ends(host)
+    first.symbols[0] = last.symbols[0] = "Ag"
+    return Geometry.from_atoms(first), Geometry.from_atoms(last)
+
+
+@pytest.fixture
+def path(states, pairs, straight):
+    first, last = (relax_structure(state, pairs[0], RELAX) for state in states)
+    return straight(first.geometry, last.geometry, (first.energy, last.energy))
+
+
+def test_the_prior_travels_with_the_choice_and_makes_no_number(pairs):
+    alone, both = pairs
+    assert both.prior is not None
+    assert both.prior.name == "morse"
+    assert both.prior.entry is not None  # a worker need not know it by name
+    assert get_engine("emt", prior="morse").stamp() == get_engine("emt").stamp()
+    assert type(both).model_validate_json(both.model_dump_json()) == both
+    assert alone.prior is None
+
+
+def test_a_worker_needs_both_packages():
+    choice = get_engine("emt", prior="chgnet", check=False).choice
+    assert category_of(choice) == "chgnet+ase"
+    assert category_of(get_engine("emt").choice) == "ase"
+
+
+def test_a_state_relaxed_with_a_prior_is_the_engine_s_own_with_fewer_calls(states, pairs):
+    alone, both = (relax_structure(states[0], choice, RELAX) for choice in pairs)
+    assert both.converged
+    assert both.energy == pytest.approx(alone.energy, abs=0.002)
+    assert both.stamp == alone.stamp
+    assert both.force_calls < alone.force_calls
+
+
+def test_a_free_cell_is_relaxed_without_the_prior(pairs):
+    cell = Geometry.from_atoms(bulk("Cu", a=3.7))
+    alone, both = (relax_structure(cell, choice, RELAX, cell=True) for choice in pairs)
+    assert both == alone
+
+
+def test_a_band_on_a_surrogate_has_the_barrier_of_the_full_band(path, pairs):
+    alone, both = pairs
+    full = converge_band(path, alone, BandSettings())
+    found = converge_band(path, both, BAND)
+    assert full.converged
+    assert found.converged
+    assert found.stamp == full.stamp
+    assert max(found.energies) == pytest.approx(max(full.energies), abs=0.005)
+    assert found.force_calls < 0.2 * full.force_calls
+
+
+def test_a_surrogate_without_a_prior_is_refused_with_the_remedy(path, pairs):
+    with pytest.raises(InputError, match="add 'prior: chgnet'"):
+        converge_band(path, pairs[0], BAND)
+
+
+class Killed(BaseException):
+    """What a kill looks like from inside."""
+
+
+@pytest.mark.parametrize("after", [1, 2])
+def test_a_band_that_is_killed_goes_on_from_its_last_call(path, pairs, tmp_path, after):
+    whole = converge_band(path, pairs[1], BAND)
+    assert whole.force_calls > after
+    made = []
+
+    def count():
+        made.append(1)
+        if len(made) == after:
+            raise Killed
+
+    with pytest.raises(Killed), job_scope(tmp_path / "job", computed=count):
+        converge_band(path, pairs[1], BAND)
+    made.clear()
+    with job_scope(tmp_path / "job", computed=lambda: made.append(1)):
+        again = converge_band(path, pairs[1], BAND)
+    assert again == whole
+    assert len(made) == whole.force_calls - after

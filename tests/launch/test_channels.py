@@ -1,0 +1,57 @@
+"""From a finished run to the channels of its ions: fcc copper, where all is known."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+
+from dualion.analysis.diffusion import BOLTZMANN
+
+
+def test_channels_and_diffusivity_follow_from_the_barriers_of_a_run(bench):
+    campaign = str(bench.campaign())
+    assert bench.run("run", campaign).returncode == 0
+    records = json.loads(bench.run("query", "--json").stdout)
+    barrier = {r["moving_ion"]: (r["forward"] + r["reverse"]) / 2 for r in records}
+    done = bench.run("channels", campaign, "--json", "--temperature", "900", "--temperature", "300")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert [each["ion"] for each in found] == ["Cu", "Ag"]
+    for each in found:
+        height = barrier[each["ion"]]
+        ways = each["channels"]["found"]
+        # One hop class: every direction opens at once.
+        assert [way["what"] for way in ways] == ["1D", "2D", "3D", "a", "b", "c"]
+        assert [way["barrier"] for way in ways] == pytest.approx([height] * 6, abs=1e-9)
+        hot, cold = each["diffusivities"]
+        # D = a² Γ for single carriers on fcc; the parent is the CIF's lattice, a = 3.6 Å.
+        wanted = 3.6e-8**2 * 1e13 * np.exp(-height / (BOLTZMANN * 900))
+        assert hot["mean"] == pytest.approx(wanted, rel=1e-6)
+        assert hot["lowest"] < hot["mean"] < hot["highest"]
+        assert cold["activation"] == pytest.approx(height, abs=1e-6)
+
+    table = bench.run("channels", campaign)
+    assert "h1" in table.stdout
+    assert "cm²/s" in table.stdout
+    rows = list(csv.DictReader(io.StringIO(bench.run("channels", campaign, "--csv").stdout)))
+    assert float(rows[0]["3D"]) == pytest.approx(barrier["Cu"], abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--temperature", "0"), "--temperature"),
+        (("--temperature", "nan"), "--temperature"),
+        (("--attempt-frequency", "-1"), "--attempt-frequency"),
+        ((), "runs/barriers.sqlite"),
+    ],
+)
+def test_what_cannot_be_answered_is_one_line(bench, words, told):
+    done = bench.run("channels", str(bench.campaign()), *words)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert told in done.stderr
