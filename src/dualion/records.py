@@ -589,6 +589,9 @@ class Provenance(Record):
     framework_fingerprint: str
     settings_fingerprint: str
     created: str = Field(description="UTC, ISO 8601.")
+    started_from: str = Field(
+        "", description="Record of the tier before whose band was the start; empty: none."
+    )
 
 
 class HopRecord(Record):

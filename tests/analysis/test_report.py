@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from dualion.analysis.promotion import Left, Promotion
 from dualion.analysis.report import RunFacts, report_html, write_report
 from dualion.errors import RunError
 from dualion.records import Arrangement, BarrierError, Check, Finding, HostState, Outcome, Supercell
@@ -310,3 +311,28 @@ def test_a_report_that_cannot_be_written_leaves_nothing(tmp_path, pair):
     with pytest.raises(RunError, match=r"cannot write the report \(Is a directory\)"):
         write_report(pair, tmp_path / "report.html", title="x", campaign_text="", run_facts=FACTS)
     assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_tiers_stand_side_by_side_and_are_never_mixed(make_record):
+    low = make_record(moving_ion="Li", forward=0.2)
+    other = make_record(moving_ion="Cu", forward=0.5)
+    high = make_record(moving_ion="Li", forward=0.33, engine="dft", charge=-1)
+    link = high.provenance.model_copy(update={"started_from": low.record_id})
+    promotion = Promotion(
+        source="fast",
+        target="dft",
+        rule="lowest 1",
+        promoted=("Li h1",),
+        left=(Left(title="Cu h1", reason="unconverged: no barrier to promote"),),
+    )
+    page = read([low, other, high.model_copy(update={"provenance": link})], promotions=(promotion,))
+    assert "fast → dft: 1 of 2 promoted (lowest 1); 1 without a barrier" in page.text
+    assert "Cu h1: unconverged: no barrier to promote" in page.text
+    assert ["hop", "arrangement", "ion", "fast, neutral", "dft, charge −1", "shift"] in page.rows
+    row = ["h1 24g–24g 3.26 Å", "pure", "Li", "0.200 eV", "0.330 eV", "+0.130 eV"]
+    assert row in page.rows
+    assert "Li: mean shift +0.130 eV (1 hop)" in page.text
+    # In no other table do the two levels meet.
+    mixed = [r for r in page.rows if "0.200 eV" in r and "0.330 eV" in r]
+    assert mixed == [row]
+    assert "Tiers" not in read([low, other]).text

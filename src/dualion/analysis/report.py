@@ -25,6 +25,9 @@ from dualion.analysis.comparison import (
 )
 from dualion.analysis.page import element, facts, fold, page, picture, table
 from dualion.analysis.plots import profile_png
+from dualion.analysis.promotion import Promotion
+from dualion.analysis.tierpage import tier_section
+from dualion.analysis.tiers import shifts
 from dualion.errors import RunError
 from dualion.records import Finding, HopRecord, HostState, Record
 
@@ -56,6 +59,7 @@ def write_report(
     run_facts: RunFacts,
     pair: tuple[str, str] | None = None,
     host_states: Sequence[HostState] = (),
+    promotions: Sequence[Promotion] = (),
 ) -> Path:
     """Write one HTML file that holds all there is to know about a run.
 
@@ -78,6 +82,8 @@ def write_report(
         First and second ion; needed if more than two move.
     host_states
         Relaxed hosts, for the part on their stability.
+    promotions
+        What each tier of the campaign handed on.
 
     Raises
     ------
@@ -93,6 +99,7 @@ def write_report(
         run_facts=run_facts,
         pair=pair,
         host_states=host_states,
+        promotions=promotions,
     )
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -121,6 +128,7 @@ def report_html(
     run_facts: RunFacts,
     pair: tuple[str, str] | None = None,
     host_states: Sequence[HostState] = (),
+    promotions: Sequence[Promotion] = (),
 ) -> str:
     """Return the text of :func:`write_report`."""
     known = {record.record_id: record for record in records}
@@ -130,6 +138,7 @@ def report_html(
     if warnings:
         items = [element("li", text) for text in warnings]
         parts.append(element("div", element("ul", *items), style="warnings"))
+    parts += tier_section(shifts(known.values(), pair=pair), promotions)
     for group in comparison.groups:
         parts += _group(group, known)
     if host_states:

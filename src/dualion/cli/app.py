@@ -25,6 +25,7 @@ from dualion.cli.places import check_places
 from dualion.cli.profile import apply_profile
 from dualion.cli.query import query
 from dualion.cli.run import run
+from dualion.cli.shift import shift
 from dualion.cli.status import recover, status
 from dualion.cli.submit import cancel, submit
 from dualion.errors import DualionError
@@ -155,6 +156,7 @@ app.command()(ingest)
 app.command()(query)
 app.command()(channels)
 app.command()(compare)
+app.command()(shift)
 app.command()(export)
 app.add_typer(store.app, name="store")
 

@@ -9,6 +9,8 @@ import typer
 
 from dualion.cli.listing import Column, one_form, print_csv, print_json, print_table
 from dualion.cli.selection import (
+    AcrossOption,
+    ChargeOption,
     CsvOption,
     FingerprintOption,
     JsonOption,
@@ -16,6 +18,7 @@ from dualion.cli.selection import (
     read_pair,
     reading,
 )
+from dualion.cli.shift import print_shifts
 
 if TYPE_CHECKING:
     from dualion.analysis.comparison import Comparison, ComparisonGroup, ComparisonRow
@@ -28,23 +31,39 @@ def compare(
     pair: Annotated[str, typer.Option("--pair", help="The two ions, as Li,Cu.")],
     store: StoreOption = None,
     fingerprint: FingerprintOption = None,
+    charge: ChargeOption = None,
+    across: AcrossOption = False,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
     plot: Annotated[
         Path | None, typer.Option("--plot", help="Also draw the profiles, as PNG.")
     ] = None,
 ) -> None:
-    """Set the barriers of two ions on the same hops side by side."""
+    """Set the barriers of two ions on the same hops side by side.
+
+    Cells of different charge are compared only with --across-charges.
+    """
     from dualion.analysis.compare import compare as side_by_side
+    from dualion.analysis.conventions import (
+        across_charges,
+        of_charge,
+        require_one_convention,
+    )
     from dualion.store.base import BarrierFilter
 
     one_form(as_json=as_json, as_csv=as_csv)
     ions = read_pair(pair)
     with reading(store) as opened:
         records = list(opened.query(BarrierFilter(framework=framework, moving_ions=ions)))
+    if charge is not None:
+        records = of_charge(records, charge)
     comparison = side_by_side(records, pair=ions, fingerprint=fingerprint)
+    levels = set(comparison.fingerprints)
+    shown = [record for record in records if record.theory.fingerprint in levels]
+    if not across:
+        require_one_convention(shown)
     if plot is not None:
-        _draw(records, comparison, plot)
+        _draw(shown, comparison, plot)
     rows = comparison.as_rows()
     if as_json:
         print_json(rows)
@@ -52,15 +71,15 @@ def compare(
         print_csv(rows, [Column(key, key) for key in rows[0]])
     else:
         print_comparison(comparison)
+        if across:
+            print_shifts(across_charges(shown, pair=ions))
 
 
 def _draw(records: list[HopRecord], comparison: Comparison, file: Path) -> None:
-    """Draw the records that are compared, and no others."""
+    """Draw the records that are compared."""
     from dualion.analysis.plots import plot_profiles
 
-    levels = set(comparison.fingerprints)
-    shown = [record for record in records if record.theory.fingerprint in levels]
-    plot_profiles(shown, file, pair=(comparison.ions[0], comparison.ions[1]))
+    plot_profiles(records, file, pair=(comparison.ions[0], comparison.ions[1]))
 
 
 def print_comparison(comparison: Comparison) -> None:

@@ -6,6 +6,7 @@ from dualion.cli.listing import Column, counted, one_form, print_listing
 from dualion.cli.selection import (
     FIELDS,
     CationOption,
+    ChargeOption,
     CsvOption,
     FingerprintOption,
     FrameworkOption,
@@ -33,6 +34,7 @@ SHOWN = (
     Column("barrier_error", "± / eV", 3),
     Column("outcome", "outcome"),
     Column("engine", "engine"),
+    Column("charge", "charge / e"),
     Column("fingerprint", "level of theory"),
     Column("note", "note"),
 )
@@ -49,11 +51,14 @@ def query(
     mechanism: MechanismOption = None,
     outcome: OutcomeOption = None,
     fingerprint: FingerprintOption = None,
+    charge: ChargeOption = None,
     limit: LimitOption = None,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
 ) -> None:
     """List the records of a store."""
+    from dualion.analysis.conventions import of_charge
+
     one_form(as_json=as_json, as_csv=as_csv)
     wanted = select(
         framework=framework,
@@ -64,9 +69,12 @@ def query(
         mechanism=mechanism,
         outcome=outcome,
         fingerprint=fingerprint,
-        limit=limit,
+        limit=limit if charge is None else None,
     )
     with reading(store) as opened:
-        rows = [flat(record) for record in opened.query(wanted)]
+        records = list(opened.query(wanted))
+    if charge is not None:
+        records = of_charge(records, charge)[:limit]
+    rows = [flat(record) for record in records]
     columns = tuple(Column(key, key) for key in FIELDS) if as_csv else SHOWN
     print_listing(rows, columns, as_json=as_json, as_csv=as_csv, title=counted(len(rows), "record"))

@@ -98,13 +98,19 @@ def _say_plan(prepared: Prepared, messages: Console) -> None:
         ),
         f"hops: {classes}; they percolate in {plan.network.dimensionality} dimension(s)",
     )
-    for line in lines:
+    tiers = tuple(
+        f"then with {tier.engine} what the rule '{tier.promote.text}' promotes"
+        for tier in campaign.tiers
+    )
+    for line in (*lines, *tiers):
         messages.print(line, markup=False, soft_wrap=True)
 
 
 def _report(done: Run, messages: Console, *, as_json: bool, quiet: bool) -> None:
     from dualion.analysis.compare import compare
+    from dualion.analysis.tiers import shifts
     from dualion.cli.compare import print_comparison
+    from dualion.cli.shift import print_shifts
     from dualion.launch.outcome import write_outcome
     from dualion.launch.progress import duration
 
@@ -116,8 +122,12 @@ def _report(done: Run, messages: Console, *, as_json: bool, quiet: bool) -> None
             print_json(comparison.as_rows())
         else:
             print_comparison(comparison)
+            print_shifts(shifts(state.records, pair=done.prepared.campaign.pair))
     elif as_json:
         print_json([])
+    for promotion in state.promotions:
+        for line in (promotion.text, *(f"not promoted: {each}" for each in promotion.told)):
+            messages.print(line, markup=False, soft_wrap=True)
     for name, reason in state.failed.items():
         messages.print(f"failed: {name}: {reason}", markup=False, soft_wrap=True)
     if state.skipped:

@@ -47,6 +47,13 @@ OutcomeOption = Annotated[
 FingerprintOption = Annotated[
     str | None, typer.Option("--fingerprint", help="Level of theory, or its first digits.")
 ]
+ChargeOption = Annotated[
+    int | None, typer.Option("--charge", help="Charge of the cell with the defect, in e.")
+]
+AcrossOption = Annotated[
+    bool,
+    typer.Option("--across-charges", help="Compare cells of different charge with each other."),
+]
 LimitOption = Annotated[int | None, typer.Option("--limit", min=0, help="At most this many.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 CsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV and nothing else.")]

@@ -26,11 +26,13 @@ from dualion.engines.point import PointResult, PointsNeeded, point_jobs
 from dualion.errors import DualionError, RunError
 from dualion.launch.claims import LEASE, claimed
 from dualion.launch.delivery import OutputStore, uuid_of
-from dualion.launch.document import JOB, VALUE, JobDocument, documents_of
+from dualion.launch.document import JOB, JOBS, VALUE, JobDocument, documents_of
 from dualion.launch.points import Parked
+from dualion.launch.status import under_way
 from dualion.launch.task import load_function, typed_arguments
 from dualion.records import HopRecord, content_hash
 from dualion.settings import ALGORITHM
+from dualion.workflows.ladder import PROMOTION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -153,6 +155,8 @@ class Computer:
         document = self.cluster.document(job_id)
         key = self.key_of(document)
         found = self.outputs.find(key)
+        if document.kind == PROMOTION:
+            return self._promote(document, key, found)
         if found is None:
             inputs = self._inputs(document)
             if document.kind in CLAIMED:
@@ -171,6 +175,31 @@ class Computer:
             self._known.pop(next(iter(self._known)))
         self._known[job_id] = output
         return output
+
+    def _promote(
+        self, document: JobDocument, key: str, found: dict[str, Any] | None
+    ) -> dict[str, Any]:
+        """Add the next tier once the answers of this one are there, and never compute them here.
+
+        Every workflow of a tier ends in this job, since FireWorks knows no links between them: the
+        last one to come here finds nothing under way. Where answers were missing when it was done
+        before, and are there now, it is done again.
+        """
+        output: dict[str, Any] = found["output"] if found is not None else {}
+        if found is not None and not output.get("missing"):
+            return output
+        inputs: dict[str, dict[str, Any] | None] = {}
+        for job_id in document.inputs:
+            there = self.outputs.find(self.key_of(self.cluster.document(job_id)))
+            inputs[job_id] = None if there is None else there["output"]
+        missing = [job_id for job_id, there in inputs.items() if there is None]
+        open_ones = under_way(self.cluster, self.campaign, missing)
+        if open_ones:
+            log.info("%s: %d hops are under way, left to another", document.name, open_ones)
+            return output
+        if found is not None and len(missing) == len(output["missing"]):
+            return output
+        return self._compute(document, key, inputs)
 
     def _there(self, key: str) -> dict[str, Any]:
         found = self.outputs.find(key)
@@ -237,9 +266,8 @@ class Computer:
             uuids = tuple(uuid_of(self.key_of(each)) for each in points.jobs)
             raise Parked(points, uuids) from needed
         output: dict[str, Any]
-        if isinstance(answer, Response) and answer.replace is not None:
-            flow = get_flow(cast("Flow", answer.replace))
-            output = self.expand(flow, self.campaign, self._stamps(document))
+        if isinstance(answer, Response):
+            output = self._expanded(document, answer)
         else:
             output = answer.model_dump(mode="json")
         seconds = time.monotonic() - began
@@ -271,6 +299,17 @@ class Computer:
         found = self.outputs.small(keys)
         return [PointResult.model_validate(found[key]) if key in found else None for key in keys]
 
+    def _expanded(self, document: JobDocument, answer: Response[Any]) -> dict[str, Any]:
+        """Add the flow by which a job replaces itself; return what to keep as its output."""
+        output: dict[str, Any] = {}
+        if answer.output is not None:
+            output |= answer.output.model_dump(mode="json")
+        if answer.replace is not None:
+            # A tier is made by its own engines; of the one before it has no more than starts.
+            made_with = () if document.kind == PROMOTION else self._stamps(document)
+            output |= self.expand(get_flow(cast("Flow", answer.replace)), self.campaign, made_with)
+        return output
+
     def _take_over(self, job_id: str, checkpoint: Path) -> None:
         """Go on from the checkpoint of another job, if it is still there."""
         other = checkpoint.parent / self.key_of(self.cluster.document(job_id))
@@ -281,6 +320,8 @@ class Computer:
         if isinstance(value, dict) and len(value) == 1:
             if JOB in value:
                 return inputs[value[JOB]]
+            if JOBS in value:
+                return [inputs[job_id] for job_id in value[JOBS]]
             if VALUE in value:
                 return json.loads(self.cluster.value(value[VALUE]))
         return value

@@ -19,7 +19,7 @@ from pydantic import Field, TypeAdapter
 
 from dualion.engines.registry import EngineChoice, category_of
 from dualion.errors import RunError
-from dualion.launch.node import Node
+from dualion.launch.node import Node, is_outputs
 from dualion.launch.task import bound_arguments, function_path, original
 from dualion.records import EngineStamp, Record, content_hash
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from jobflow.core.job import Job
 
 JOB = "$job"
+JOBS = "$jobs"
 VALUE = "$value"
 _APART = 600
 """A value whose JSON is longer than this is kept apart."""
@@ -42,7 +43,8 @@ class JobDocument(Record):
     kind: str = Field(description="'relax', 'band', 'path', 'record' or '' for cheap ones.")
     function: str = Field(description="Import path, ``package.module:name``.")
     arguments: dict[str, Any] = Field(
-        description="Plain JSON; {'$job': id} is an output, {'$value': hash} a value kept apart."
+        description="Plain JSON; {'$job': id} is an output, {'$jobs': ids} several of them, "
+        "{'$value': hash} a value kept apart."
     )
     inputs: tuple[str, ...] = Field((), description="Jobs whose outputs are arguments.")
     dispensable: tuple[str, ...] = Field((), description="Those of them it can do without.")
@@ -127,8 +129,10 @@ def _ordered(flow: Flow | Job) -> list[Job]:
         if job.uuid in ordered:
             return
         for value in (*job.function_args, *job.function_kwargs.values()):
-            if isinstance(value, OutputReference) and value.uuid in jobs:
-                visit(jobs[value.uuid])
+            outputs = value if is_outputs(value) else (value,)
+            for each in outputs:
+                if isinstance(each, OutputReference) and each.uuid in jobs:
+                    visit(jobs[each.uuid])
         ordered[job.uuid] = job
 
     for job in jobs.values():
@@ -158,11 +162,13 @@ def _document(
     inputs: dict[str, JobDocument] = {}
     choices: dict[str, EngineChoice] = {}
     for name, value in named.items():
-        if isinstance(value, OutputReference) and not value.attributes:
-            needed = known[value.uuid]
-            inputs[value.uuid] = needed
-            arguments[name] = {JOB: needed.job_id}
-            choices |= {each.model_dump_json(): each for each in needed.choices}
+        one = isinstance(value, OutputReference) and not value.attributes
+        if one or is_outputs(value):
+            needed = {each.uuid: known[each.uuid] for each in ((value,) if one else value)}
+            inputs |= needed
+            ids = [each.job_id for each in needed.values()]
+            arguments[name] = {JOB: ids[0]} if one else {JOBS: ids}
+            choices |= {c.model_dump_json(): c for each in needed.values() for c in each.choices}
             continue
         # A record cannot hold a reference, and looking into thousands of them takes minutes.
         if not isinstance(value, Record | str | int | float) and find_and_get_references(value):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dualion.launch.document import JOB, Documents, JobDocument
+from dualion.launch.document import JOB, JOBS, Documents, JobDocument
 from dualion.launch.submission import add_documents
 from dualion.launch.trouble import Trouble
 from dualion.records import content_hash
+from dualion.workflows.ladder import PROMOTION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,7 +22,8 @@ def extend(
     """Ask the unconverged bands of a campaign again, with more steps.
 
     The number of steps decides only when to give up, so the answer is to the same question: its
-    record takes the place of the unconverged one, which is kept as a revision.
+    record takes the place of the unconverged one, which is kept as a revision. A tier that was
+    promoted without it is looked at again when it is there.
 
     Parameters
     ----------
@@ -44,6 +46,8 @@ def extend(
     if campaign_id is not None:
         query["metadata.campaign"] = campaign_id
     found = []
+    longer: dict[str, Documents] = {}
+    replaced: dict[str, str] = {}
     for output in list(cluster.outputs.find(query, {"metadata": 1})):
         record = cluster.document(output["metadata"]["job_id"])
         asked = list(cluster.questions.find({"job_id": record.job_id}))
@@ -56,7 +60,8 @@ def extend(
                 cluster.questions.update_one(
                     {"_id": question["_id"]}, {"$set": {"job_id": documents.jobs[-1].job_id}}
                 )
-                add_documents(documents, question["campaign"], cluster)
+                longer.setdefault(question["campaign"], Documents()).jobs += documents.jobs
+            replaced[record.job_id] = documents.jobs[-1].job_id
         done = "would go on" if dry_run else "goes on"
         found.append(
             Trouble(
@@ -66,6 +71,11 @@ def extend(
                 f"{done} for {steps} more",
             )
         )
+    for campaign, documents in longer.items():
+        promoting = _promoting(documents, replaced, cluster)
+        cluster.register(Documents(jobs=promoting))
+        documents.jobs += promoting
+        add_documents(documents, campaign, cluster)
     return tuple(found)
 
 
@@ -97,6 +107,31 @@ def _longer(record: JobDocument, cluster: Cluster, steps: int) -> tuple[Document
         )
     )
     return Documents(jobs=[longer, again]), used
+
+
+def _promoting(
+    documents: Documents, replaced: dict[str, str], cluster: Cluster
+) -> list[JobDocument]:
+    """Jobs that promote some of these records to a next tier, with the new ones in their place."""
+    new = {each.job_id for each in documents.jobs}
+    old = [before for before, after in replaced.items() if after in new]
+    query = {"kind": PROMOTION, "inputs": {"$in": old}}
+    found = []
+    for each in list(cluster.jobs.find(query, {"_id": 0})):
+        document = JobDocument.model_validate(each)
+        arguments = {
+            name: {JOBS: [replaced.get(job_id, job_id) for job_id in value[JOBS]]}
+            if isinstance(value, dict) and list(value) == [JOBS]
+            else value
+            for name, value in document.arguments.items()
+        }
+        inputs, dispensable = (
+            tuple(replaced.get(job_id, job_id) for job_id in ids)
+            for ids in (document.inputs, document.dispensable)
+        )
+        update = {"arguments": arguments, "inputs": inputs, "dispensable": dispensable}
+        found.append(_renamed(document.model_copy(update=update)))
+    return found
 
 
 def _renamed(document: JobDocument) -> JobDocument:

@@ -22,11 +22,12 @@ from jobflow.core.flow import Flow, get_flow
 from jobflow.core.job import Response, prepare_replace
 from jobflow.core.reference import OutputReference, find_and_resolve_references
 
+from dualion.analysis.promotion import Promotion
 from dualion.engines.fingerprint import stamp_of
 from dualion.engines.registry import EngineChoice
 from dualion.errors import DualionError, RunError, StoreError
 from dualion.launch.affinity import cpus_for
-from dualion.launch.node import Node
+from dualion.launch.node import Node, is_outputs
 from dualion.launch.outputs import Outputs
 from dualion.launch.parking import DRIVERS, ParkingLot
 from dualion.launch.pool import Pool, Worker
@@ -200,12 +201,15 @@ class LocalRunner:
         named = bound_arguments(original(job), job.function_args, job.function_kwargs)
         cache: dict[str, Any] = {}
         store: Any = self.outputs  # answers the two questions that references ask of a JobStore
-        return {
-            name: self.outputs.get_output(value.uuid)
-            if isinstance(value, OutputReference) and not value.attributes
-            else find_and_resolve_references(value, store, cache=cache)
-            for name, value in named.items()
-        }
+        resolved: dict[str, Any] = {}
+        for name, value in named.items():
+            if isinstance(value, OutputReference) and not value.attributes:
+                resolved[name] = self.outputs.get_output(value.uuid)
+            elif is_outputs(value):
+                resolved[name] = tuple(self.outputs.get_output(each.uuid) for each in value)
+            else:
+                resolved[name] = find_and_resolve_references(value, store, cache=cache)
+        return resolved
 
     def _start(self, node: Node) -> bool:
         """Start a job, or answer it from the ledger; False: no worker is free."""
@@ -279,6 +283,8 @@ class LocalRunner:
         response: Response[Any] = Response.from_job_returns(
             function(**self._arguments(job)), job.output_schema
         )
+        if isinstance(response.output, Promotion):
+            self._tell(response.output)
         if response.replace is not None:
             replacement = prepare_replace(response.replace, job)
             self._add(replacement)
@@ -293,11 +299,18 @@ class LocalRunner:
         if isinstance(output, HopRecord):
             self.on_record(output)
             self.state.records.append(output)
-            output = None
+            if job.uuid not in self._waiting:
+                output = None
         elif isinstance(output, HostState):
             self.state.hosts.append(output)
         self.state.done += 1
         self._deliver(job.uuid, job.index, lambda: output)
+
+    def _tell(self, promotion: Promotion) -> None:
+        self.state.promotions.append(promotion)
+        log.info("%s", promotion.text)
+        for line in promotion.told:
+            log.warning("not promoted: %s", line)
 
     def _deliver(self, uuid: str, index: int, load: Callable[[], Any]) -> None:
         self.outputs.put(uuid, index, load)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from jobflow.core.reference import OnMissing, OutputReference
 
@@ -13,6 +13,15 @@ from dualion.launch.task import bound_arguments, original
 
 if TYPE_CHECKING:
     from jobflow.core.job import Job
+
+
+def is_outputs(value: object) -> TypeGuard[tuple[OutputReference, ...]]:
+    """Whether an argument is a tuple of whole outputs of other jobs."""
+    return (
+        isinstance(value, tuple)
+        and bool(value)
+        and all(isinstance(each, OutputReference) and not each.attributes for each in value)
+    )
 
 
 @dataclass
@@ -35,7 +44,7 @@ class Node:
         """Jobs whose output this one takes if it comes, and does without if it does not.
 
         Those of a job configured so (``on_missing_references``) that are whole arguments of
-        parameters whose default is None.
+        parameters whose default is None, or members of an argument that is a tuple of outputs.
         """
         if self.job.config.on_missing_references is not OnMissing.NONE:
             return set()
@@ -47,4 +56,6 @@ class Node:
         for name, value in named.items():
             if isinstance(value, OutputReference):
                 (spare if parameters[name].default is None else needed).add(value.uuid)
+            elif is_outputs(value):
+                spare.update(each.uuid for each in value)
         return spare - needed

@@ -44,6 +44,7 @@ def write_outcome(run: Run) -> tuple[Path, ...]:
         ),
         pair=campaign.pair,
         host_states=tuple(run.state.hosts),
+        promotions=tuple(run.state.promotions),
     )
     profiles = plot_profiles(run.state.records, run.folder / "profiles.png", pair=campaign.pair)
     rows = compare(run.state.records, pair=campaign.pair).as_rows()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dualion.engines.registry import get_engine
-from dualion.errors import InputError, RunError, StoreError
+from dualion.errors import CampaignError, InputError, RunError, StoreError
 from dualion.launch.local import LocalRunner
 from dualion.launch.state import RunState
 from dualion.store.base import BarrierStore
@@ -23,6 +23,7 @@ from dualion.store.opening import open_store
 from dualion.store.spool import Spool
 from dualion.structures.library import find_library, resolve_framework
 from dualion.workflows.campaign import Campaign, load_campaign
+from dualion.workflows.ladder import engine_of, ladder_of
 from dualion.workflows.pair import pair_flow, plan_of
 
 if TYPE_CHECKING:
@@ -106,7 +107,25 @@ def prepare(file: Path, *, library: Path | None = None, here: bool = True) -> Pr
         )
         if here:
             engine.stamp()
+    _check_tiers(file, campaign, here=here)
     return Prepared(file, campaign, framework, engine, plan)
+
+
+def _check_tiers(file: Path, campaign: Campaign, *, here: bool) -> None:
+    """Look for the engines of all further tiers now, not when the first tier has finished."""
+    with _naming(file):
+        ladder = ladder_of(campaign)
+    for number, rung in enumerate(ladder.rungs[1:]):
+        with _naming(file, field=f"tiers.{number}.engine"):
+            engine = engine_of(rung.campaign)
+            if rung.campaign.charge and not engine.charged:
+                raise CampaignError(
+                    f"charge {rung.campaign.charge:+d} was asked for, but {engine.name} knows none",
+                    where=f"tiers.{number}.charge",
+                    remedy="leave 'charge:' out, or set it to 0 in this tier",
+                )
+            if here:
+                engine.stamp()
 
 
 @contextlib.contextmanager

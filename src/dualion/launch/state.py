@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from dualion.analysis.promotion import Promotion
 from dualion.records import HopRecord, HostState
 
 
@@ -20,6 +21,7 @@ class RunState:
     skipped: list[str] = field(default_factory=list)
     records: list[HopRecord] = field(default_factory=list)
     hosts: list[HostState] = field(default_factory=list)
+    promotions: list[Promotion] = field(default_factory=list)
     force_calls: int = 0
     reused_calls: int = 0
     running: dict[str, int] = field(default_factory=dict)

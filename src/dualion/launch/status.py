@@ -138,6 +138,30 @@ def _results(cluster: Cluster, job_ids: list[str]) -> dict[str, dict[str, Any]]:
     return found
 
 
+def under_way(cluster: Cluster, campaign_id: str, job_ids: list[str]) -> int:
+    """Count the jobs among some that a worker of the campaign runs, or will run.
+
+    Parameters
+    ----------
+    cluster
+        The database.
+    campaign_id
+        Of the campaign.
+    job_ids
+        Of job documents.
+    """
+    pad = cluster.launchpad
+    count = 0
+    for start in range(0, len(job_ids), _AT_A_TIME):
+        query = {
+            "spec.dualion.campaign": campaign_id,
+            "spec.dualion.job": {"$in": job_ids[start : start + _AT_A_TIME]},
+            "state": {"$in": ["WAITING", "READY", "RESERVED", "RUNNING"]},
+        }
+        count += cluster.ask(lambda query=query: pad.fireworks.count_documents(query))  # type: ignore[misc]
+    return count
+
+
 def hop_states(cluster: Cluster, campaign_id: str) -> tuple[HopStatus, ...]:
     """List the hops of a campaign: their outcome, or the state of the job that will give it.
 

@@ -16,6 +16,7 @@ from dualion import __version__
 from dualion.errors import CampaignError, RunError
 from dualion.launch.document import Documents, JobDocument, documents_of
 from dualion.records import content_hash
+from dualion.workflows.ladder import PROMOTION
 from dualion.workflows.pair import pair_flow
 
 if TYPE_CHECKING:
@@ -218,9 +219,11 @@ def _chunks(documents: Documents) -> Iterable[list[JobDocument]]:
     """Jobs that get a Firework, cut into pieces of a limited number of hops.
 
     A state that several hops use is relaxed in the first piece that needs it. A hop of a later
-    piece that is run before finds it missing, and sees to it itself.
+    piece that is run before finds it missing, and sees to it itself. The job that promotes to the
+    next tier ends every piece.
     """
     needed = {job_id for each in documents.jobs for job_id in each.inputs}
+    ending = [each for each in documents.jobs if each.kind == PROMOTION]
     chunk: list[JobDocument] = []
     hops = 0
     waiting: dict[str, JobDocument] = {}
@@ -233,14 +236,14 @@ def _chunks(documents: Documents) -> Iterable[list[JobDocument]]:
             chunk.append(each)
             hops += 1
             if hops == HOPS_PER_WORKFLOW:
-                yield chunk
+                yield [*chunk, *ending]
                 chunk, hops = [], 0
-        elif each.job_id not in needed:
+        elif each.job_id not in needed and each.kind != PROMOTION:
             chunk += [waiting.pop(job_id) for job_id in _relaxed(each, known) if job_id in waiting]
             chunk.append(each)
     chunk += waiting.values()
     if chunk:
-        yield chunk
+        yield [*chunk, *ending]
 
 
 def _relaxed(document: JobDocument, known: dict[str, JobDocument]) -> list[str]:

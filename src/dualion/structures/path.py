@@ -19,6 +19,7 @@ from dualion.structures.displacement import (
     mover_sites,
     unrelaxed_mover,
 )
+from dualion.structures.handed import handed_images
 from dualion.structures.interpolation import closest_pair, idpp
 from dualion.structures.mirror import SAME_ENERGY, find_mirror
 from dualion.structures.transfer import transferred_start
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from dualion.records import Band, EndPoints, Geometry, Relaxed
     from dualion.settings import PathSettings
+    from dualion.structures.handed import Handed
 
     Array = NDArray[np.float64]
 
@@ -54,6 +56,7 @@ def build_path(
     seed: int,
     host: Geometry | None = None,
     like: Band | None = None,
+    handed: Handed | None = None,
 ) -> Path:
     """Judge two relaxed end points and, if they make a hop, guess the path between them.
 
@@ -82,6 +85,10 @@ def build_path(
         A band of the same hop, of another ion or of another engine. If it fits
         (:func:`~dualion.structures.transfer.transferred_start`), its saddle is carried over as
         ``start``; the images stay as they would be without it.
+    handed
+        A converged band of the same hop and ion at another level of theory. If it fits
+        (:func:`~dualion.structures.handed.handed_images`), it takes the place of guess, kick and
+        rattle, and its maximum is the ``start``.
 
     Returns
     -------
@@ -103,9 +110,25 @@ def build_path(
     mirror = None
     suggested: Array | None = None
     if outcome is None:
-        images = _interpolate(start, end, endpoints, settings)
-        images = _kick(images, endpoints, settings, np.random.default_rng(seed))
         cell, species = endpoints.initial.cell, endpoints.species
+        carried: Array | None = None
+        if handed is not None:
+            carried, top, finding = handed_images(
+                handed,
+                start,
+                end,
+                species=species,
+                cell=cell,
+                count=settings.images + 2,
+                min_distance=settings.min_distance,
+            )
+            findings.append(finding)
+            suggested = None if carried is None else carried[top]
+        if carried is None:
+            images = _interpolate(start, end, endpoints, settings)
+            images = _kick(images, endpoints, settings, np.random.default_rng(seed))
+        else:
+            images = carried
         closest = closest_pair(images, cell, species, settings.min_distance)
         clash = closest < settings.min_distance
         if clash:

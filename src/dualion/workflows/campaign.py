@@ -27,6 +27,7 @@ from dualion.settings import (
     PhysicsSettings,
     RelaxSettings,
 )
+from dualion.workflows.tier import Tier, effective
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,6 +103,9 @@ class Campaign(PhysicsSettings):
     path: PathSettings = PathSettings()
     band: BandSettings = BandSettings()
     seed: int = Field(0, ge=0, le=2**31 - 1)
+    tiers: tuple[Tier, ...] = Field(
+        (), max_length=5, description="Further engines, each for what a rule promotes to it."
+    )
     trust_model: bool = Field(
         default=False, description="Accept model weights that are not known by their sha256."
     )
@@ -130,6 +134,18 @@ class Campaign(PhysicsSettings):
         if self.band.method == "surrogate" and self.prior is None:
             msg = "'band: {method: surrogate}' needs a cheap engine: add 'prior: chgnet', say"
             raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _tiers_fit(self) -> Self:
+        for number, tier in enumerate(self.tiers):
+            try:
+                effective(self, tier)
+            except ValidationError as problem:
+                field, what, remedy = explain(problem, type(self))
+                hint = f": {remedy}" if remedy else ""
+                msg = f"tiers.{number}.{field}: {what}{hint}"
+                raise ValueError(msg) from problem
         return self
 
     @property

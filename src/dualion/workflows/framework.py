@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from jobflow.core.reference import OutputReference
 
     from dualion.engines.base import Engine
+    from dualion.records import Geometry, Supercell
     from dualion.workflows.campaign import Campaign
 
 
@@ -31,7 +32,8 @@ def host_jobs(
     engine: Engine,
     campaign: Campaign,
     *,
-    like: OutputReference | None = None,
+    like: OutputReference | Supercell | None = None,
+    start: Geometry | None = None,
 ) -> HostJobs:
     """Build the jobs that turn a framework into a host to cut hops from.
 
@@ -45,6 +47,8 @@ def host_jobs(
         Its cell, host and relax settings and its seed are used.
     like
         Supercell whose matrix is taken over, so that two hosts have the same hops.
+    start
+        Primitive cell as another level of theory has relaxed it; None: as in the framework.
 
     Returns
     -------
@@ -53,7 +57,7 @@ def host_jobs(
     """
     ion = framework.working_ion
     relax = engine.relax(
-        framework.parent,
+        framework.parent if start is None else start,
         cell=campaign.host.relax_cell,
         settings=campaign.host.relax,
         keep_symmetry=True,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dualion.engines.base import Engine
     from dualion.records import EndPoints
     from dualion.settings import BandSettings, PathSettings
+    from dualion.structures.handed import Handed
     from dualion.workflows.question import Question
 
 
@@ -32,6 +33,7 @@ def hop_jobs(
     doped: Job | None = None,
     undoped: Job | None = None,
     like: Job | None = None,
+    handed: Handed | None = None,
 ) -> tuple[list[Job], Job]:
     """Build the jobs of one hop.
 
@@ -54,6 +56,8 @@ def hop_jobs(
     like
         Job whose output is a band of the same hop, of another ion or of another engine; the search
         starts from its saddle. If that job fails, the hop goes on without it.
+    handed
+        A converged band of the same hop and ion at another level of theory, to start from.
 
     Returns
     -------
@@ -72,6 +76,7 @@ def hop_jobs(
         settings=path,
         seed=int(content_hash([seed, question.hop.class_id, question.hop.member], 8), 16),
         like=like.output if like else None,
+        handed=handed,
     )
     if like:
         guess.config.on_missing_references = OnMissing.NONE

@@ -29,6 +29,7 @@ from dualion.records import (
 )
 from dualion.settings import CellSettings, HostSettings, PathSettings
 from dualion.structures.equivalence import Equivalence, carry_over
+from dualion.structures.handed import Handed
 from dualion.structures.path import build_path
 from dualion.structures.supercell import build_supercell, supercell_from_matrix
 from dualion.workflows.campaign import Campaign
@@ -90,9 +91,12 @@ def path_job(
     settings: PathSettings,
     seed: int,
     like: Band | None = None,
+    handed: Handed | None = None,
 ) -> Path:
-    """Guess the path between two relaxed end points; `like` is a band of the same hop."""
-    return build_path(initial, final, endpoints, settings, seed=seed, host=host, like=like)
+    """Guess the path between two relaxed end points; `like`, `handed`: bands of the same hop."""
+    return build_path(
+        initial, final, endpoints, settings, seed=seed, host=host, like=like, handed=handed
+    )
 
 
 @job(output_schema=HopRecord)
@@ -191,5 +195,6 @@ def make_record(
             framework_fingerprint=question.framework_fingerprint,
             settings_fingerprint=question.settings_fingerprint,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
+            started_from=question.start_record or "",
         ),
     )

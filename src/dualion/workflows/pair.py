@@ -22,11 +22,14 @@ from dualion.workflows.jobs import equivalent_job, hops_job
 from dualion.workflows.question import Question
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from jobflow.core.job import Job
 
     from dualion.engines.base import Engine
     from dualion.records import Framework, Hop, HopNetwork, HostState, Supercell
     from dualion.workflows.campaign import Campaign, Doping
+    from dualion.workflows.seed import Seed
 
 
 def pair_flow(campaign: Campaign, framework: Framework, engine: Engine) -> Flow:
@@ -53,6 +56,10 @@ def pair_flow(campaign: Campaign, framework: Framework, engine: Engine) -> Flow:
         If the pair does not begin with the framework's working ion.
     """
     _check_pair(campaign, framework)
+    if campaign.tiers:
+        from dualion.workflows.ladder import ladder_flow
+
+        return ladder_flow(campaign, framework)
     second = campaign.pair[1]
     host = host_jobs(framework, engine, campaign)
     jobs = list(host.jobs)
@@ -225,18 +232,10 @@ def hops_flow(
         network = transferred(network, full_host.parent)
     hops = place_hops(network, cell, members=campaign.hops.members)
     bench = Bench(campaign, framework, engine, cell.geometry)
-    first, second = campaign.pair
     if full_host is not None:
-        swelling = cell.geometry.volume / host.supercell.geometry.volume - 1.0
-        everything = Arrangement(label="full", fraction=1.0)
-        for hop in hops:
-            bench.ask(hop, second, everything, full_host, host_ion=second, volume_change=swelling)
+        bench.ask_full(hops, full_host, host)
     else:
-        # The first ion's bands come first, whatever the order in the file: they may serve later.
-        for doping in sorted(campaign.doping, key=lambda doping: doping.kind != "pure"):
-            for hop in hops:
-                for mover, arrangement in _occupations(campaign, doping, hop, cell):
-                    bench.ask(hop, mover, arrangement, host, host_ion=first)
+        bench.ask_all(hops, host)
     return Flow([*bench.jobs], name="hops")
 
 
@@ -265,6 +264,15 @@ def _occupations(
     return [(mover, each) for each in choice.arrangements for mover in campaign.pair]
 
 
+FULL = Arrangement(label="full", fraction=1.0)
+"""All working ions exchanged."""
+
+
+def swelling_of(full_host: HostState, host: HostState) -> float:
+    """Relative change of the host's volume when all working ions are exchanged."""
+    return full_host.supercell.geometry.volume / host.supercell.geometry.volume - 1.0
+
+
 class Bench:
     """Collects the jobs of many hops of one host; each distinct state is relaxed once.
 
@@ -282,7 +290,7 @@ class Bench:
         self.engine = engine
         self.charge = campaign.defect_charge(charged=engine.charged)
         self.jobs: list[Job] = []
-        self._equivalents = Equivalents(host)
+        self.equivalents = Equivalents(host)
         self._relaxed: dict[tuple[str, bool], Job] = {}
         self._bands: dict[tuple[Hop, tuple[str, ...], str], Job] = {}
 
@@ -291,7 +299,7 @@ class Bench:
         key = (state.digest(digits=6), cell)
         if key in self._relaxed:
             return self._relaxed[key]
-        representative, equivalence = self._equivalents.representative(state)
+        representative, equivalence = self.equivalents.representative(state)
         source = self._relax(representative, cell=cell, name=name)
         if equivalence is not None:
             job = equivalent_job(relaxed=source.output, equivalence=equivalence)
@@ -300,12 +308,17 @@ class Bench:
             self.jobs.append(job)
         return self._relaxed[key]
 
+    def start_of(self, state: Geometry, *, cell: bool) -> Geometry:
+        """Where the relaxation of a state starts: where it is, unless something better is known."""
+        del cell
+        return state
+
     def _relax(self, state: Geometry, *, cell: bool, name: str) -> Job:
         """Return the one job that relaxes this very state."""
         key = (state.digest(digits=6), cell)
         if key not in self._relaxed:
             job = self.engine.relax(
-                state,
+                self.start_of(state, cell=cell),
                 cell=cell,
                 charge=0 if cell else self.charge,
                 settings=self.campaign.relax,
@@ -314,6 +327,22 @@ class Bench:
             self._relaxed[key] = job
             self.jobs.append(job)
         return self._relaxed[key]
+
+    def ask_all(self, hops: Iterable[Hop], host: HostState) -> None:
+        """Ask all that the campaign asks of the first ion's host."""
+        campaign = self.campaign
+        # The first ion's bands come first, whatever the order in the file: they may serve later.
+        for doping in sorted(campaign.doping, key=lambda doping: doping.kind != "pure"):
+            for hop in hops:
+                for mover, arrangement in _occupations(campaign, doping, hop, host.supercell):
+                    self.ask(hop, mover, arrangement, host, host_ion=campaign.pair[0])
+
+    def ask_full(self, hops: Iterable[Hop], full_host: HostState, host: HostState) -> None:
+        """Ask for the second ion in the host that has no other working ions."""
+        second = self.campaign.pair[1]
+        swelling = swelling_of(full_host, host)
+        for hop in hops:
+            self.ask(hop, second, FULL, full_host, host_ion=second, volume_change=swelling)
 
     def ask(
         self,
@@ -324,6 +353,7 @@ class Bench:
         *,
         host_ion: str,
         volume_change: float | None = None,
+        seed: Seed | None = None,
     ) -> None:
         """Add the jobs that answer one question, sharing what is already asked for."""
         campaign = self.campaign
@@ -332,7 +362,8 @@ class Bench:
         first, second = campaign.pair
         # What one hop of both ions has in common: the ions that stay, and the host they stand in.
         shared = (hop, ends.species[:-1], cell.geometry.digest(digits=6))
-        like = self._bands.get(shared) if mover == second and self._hands_on else None
+        hands_on = mover == second and self._hands_on and seed is None
+        like = self._bands.get(shared) if hands_on else None
         question = Question.about(
             self.framework,
             hop,
@@ -346,11 +377,12 @@ class Bench:
             charge=self.charge,
             volume_change=volume_change,
             start_ion=first if like else None,
+            start_record=seed.record_id if seed else None,
         )
         title = question.title
         initial = self.relaxed(ends.initial, cell=False, name=f"{title}: initial state")
         final = self.relaxed(ends.final, cell=False, name=f"{title}: final state")
-        doped, undoped = self._volumes(hop, mover, arrangement, host, host_ion=host_ion)
+        doped, undoped = self.volumes(hop, mover, arrangement, host, host_ion=host_ion)
         jobs, _ = hop_jobs(
             question,
             ends,
@@ -363,6 +395,7 @@ class Bench:
             doped=doped,
             undoped=undoped,
             like=like,
+            handed=seed.band if seed else None,
         )
         if mover == first:
             self._bands[shared] = jobs[1]
@@ -373,7 +406,7 @@ class Bench:
         """Whether bands of the first ion are handed on; a full band cannot start there."""
         return self.campaign.path.from_first_ion and self.campaign.band.method != "full"
 
-    def _volumes(
+    def volumes(
         self, hop: Hop, mover: str, arrangement: Arrangement, host: HostState, *, host_ion: str
     ) -> tuple[Job | None, Job | None]:
         """Jobs for the host with and without dopants, both with a free cell."""

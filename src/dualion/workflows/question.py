@@ -43,6 +43,9 @@ class Question(Record):
     start_ion: str | None = Field(
         None, description="Ion whose band of the same hop is offered as a start; None: no band is."
     )
+    start_record: str | None = Field(
+        None, description="Record of the tier before whose band is the start; None: there is none."
+    )
 
     @classmethod
     def about(
@@ -60,6 +63,7 @@ class Question(Record):
         charge: int = 0,
         volume_change: float | None = None,
         start_ion: str | None = None,
+        start_record: str | None = None,
     ) -> Self:
         """Put a question together from a framework and the supercell its hop lies in."""
         return cls(
@@ -79,6 +83,7 @@ class Question(Record):
             charge=charge,
             volume_change=volume_change,
             start_ion=start_ion,
+            start_record=start_record,
         )
 
     def theory(self, stamp: EngineStamp) -> LevelOfTheory:
@@ -90,9 +95,11 @@ class Question(Record):
 
         The campaign's name is no part of it, and the host enters through the framework and the
         settings that relaxed it, so the last digit of a relaxation does not make a new record.
-        An answer that was searched for from another ion's band is another one.
+        An answer that was searched for from another ion's band, or from that of a tier before, is
+        another one.
         """
         start = [] if self.start_ion is None else [self.start_ion]
+        start += [] if self.start_record is None else ["record", self.start_record]
         return content_hash(
             [
                 self.framework_fingerprint,
