@@ -247,15 +247,15 @@ class Computer:
             self.calls += 1
 
         checkpoint = self.cluster.profile.work / CHECKPOINTS / key
-        heavy = document.kind in HEAVY
+        kept = document.kind in CLAIMED
         if document.continues and not checkpoint.exists():
             self._take_over(document.continues, checkpoint)
         try:
             with job_scope(
-                checkpoint=checkpoint if heavy else None,
+                checkpoint=checkpoint if kept else None,
                 progress=progress,
                 computed=computed,
-                points=self._points if heavy and self.outer else None,
+                points=self._points if self.outer and document.kind in HEAVY else None,
             ):
                 answer = function(**arguments)
         except PointsNeeded as needed:
@@ -285,7 +285,7 @@ class Computer:
                 **_summary(answer),
             },
         )
-        if heavy and output.get("converged", True):  # an unconverged band may be asked to go on
+        if kept and output.get("converged", True):  # an unconverged band may be asked to go on
             shutil.rmtree(checkpoint, ignore_errors=True)
         log.info("done %s (%s): %d force calls, %.1f s", document.name, key, calls, seconds)
         return output

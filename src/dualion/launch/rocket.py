@@ -148,6 +148,7 @@ class Rocket:
         def run(what: dict[str, Any]) -> dict[str, Any]:
             nonlocal unfinished
             self._note_worker(what)
+            first = not self._kind
             self._kind = self._kind or str(what["kind"])  # the first has the queue's limits
             began = time.monotonic()
             campaign = str(what["campaign"])
@@ -168,7 +169,7 @@ class Rocket:
                         self.asked += parked.waits["jobs"]
                         return {WAITS: parked.waits}
             except StoppedError as stop:
-                if stop.again and computer.calls:
+                if stop.again and (computer.calls or not first):
                     unfinished = str(what["job"])
                 elif stop.again:  # another queue job would end in the same way
                     stop.why += (
@@ -246,6 +247,8 @@ class Rocket:
         while True:
             if self.single(None, engine=engine):
                 count += 1
+                self.woken.clear()  # ready like all others
+                self.asked.clear()
                 idle_since = time.monotonic()
             elif time.monotonic() - idle_since > wait:
                 if not wait or not points_coming(self.cluster):
