@@ -85,7 +85,7 @@ class PathSettings(PhysicsSettings):
     from_first_ion: bool = Field(
         default=True,
         description="The second ion's climb starts where the first ion's band of the same hop in "
-        "the same surroundings has its saddle (with `method: adaptive` or `surrogate`).",
+        "the same surroundings has its saddle (with `method: adaptive`).",
     )
 
 

@@ -35,9 +35,9 @@ FORCE_NOISE = 0.005
 """What a component of the forces of either engine scatters by, in eV/Å."""
 FACTOR_WIDTH = 0.25
 """How far from one the factor s on the prior is expected to be."""
-LENGTH, LENGTH_WIDTH, LENGTHS = 1.2, 0.4, (0.5, 3.0)
+LENGTH, LENGTH_WIDTH, LENGTHS = 1.6, 0.4, (0.6, 4.0)
 """Expected length l in Å, the width of its logarithm, and its bounds."""
-AMPLITUDE, AMPLITUDE_WIDTH, AMPLITUDES = 0.3, 1.0, (0.02, 5.0)
+AMPLITUDE, AMPLITUDE_WIDTH, AMPLITUDES = 0.4, 0.7, (0.05, 5.0)
 """Expected amplitude a in eV, the width of its logarithm, and its bounds."""
 SAME = 1e-7
 """Directions in which all points agree to this, in Å, are none that they differ in."""

@@ -1,11 +1,12 @@
 """The band on a surrogate: a costly engine is asked at the saddle alone.
 
-The hop is solved by :func:`~dualion.engines.adaptive.run_adaptive` on a surrogate, which at first
-is the cheap engine alone; the costly engine is asked where the saddle is found; the surrogate
-learns the difference; and so on. It has converged only when the *costly* forces at the saddle are
-below the threshold, the surrogate knows no saddle beside it whose energy differs, and no other
-image may be higher, as far as the surrogate's uncertainty tells. Else the full band is run, from
-the best path so far. What is computed and what is only predicted is told in the findings.
+The band of :func:`~dualion.engines.neb.run_band` is converged on a surrogate, which at first is the
+cheap engine alone; the costly engine is asked where an image climbed to; the surrogate learns the
+difference; the band goes on from where it was. It has converged only when the *costly* forces at
+the saddle are below the threshold, the surrogate would not move its energy, and no other image may
+be higher, as far as the surrogate's uncertainty tells. Else the full band is run, from the best
+path so far. What is computed and what is only predicted is told in the findings, and so is what
+:func:`~dualion.engines.adaptive.run_adaptive` can prove of the saddle on the surrogate.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import numpy as np
 
 from dualion.engines.adaptive import FLAT, run_adaptive
 from dualion.engines.neb import require_image, run_band, tangents
-from dualion.engines.pulled import as_many
 from dualion.engines.stretch import mirrored, straight
 from dualion.engines.surface import Point
 from dualion.engines.surrogate import Surrogate
@@ -55,6 +55,8 @@ END_NOISE = 0.02
 """What a component of the forces at a relaxed end may differ from zero by, in eV/Å."""
 MIRRORED = 0.05
 """A mirror image farther away than this, in Å, teaches something of its own."""
+STEPS = 100
+"""Steps of one band on the surrogate."""
 ON_SURROGATE = ", on the surrogate"
 """Follows the name of what was found on the surrogate and not on the costly engine."""
 
@@ -145,7 +147,7 @@ class _Search:
         """Return the highest point of the way, computed by the costly engine; None: not found."""
         last: Point | None = None
         while self.evaluate.calls - self.first_call < CALLS:
-            band = self.band = self._on_surrogate(last)
+            band = self.band = self._on_surrogate()
             top = 1 + int(np.argmax(band.energies[1:-1]))
             if last is not None and self._settled(band, top, last):
                 doubtful = self._doubtful(band, top, last)
@@ -157,15 +159,40 @@ class _Search:
             last = self._compute(_stepped(last, band.xyz[top]))
         return None
 
-    def _on_surrogate(self, last: Point | None) -> BandResult:
-        path = self.path
-        if last is not None:
-            path = path.model_copy(update={"start": as_vectors(last.xyz)})
-        settings = self.settings.model_copy(update={"fmax": 0.5 * self.settings.fmax})
-        found = run_adaptive(path, self.surrogate.evaluator(), settings, guess=self.guess)
+    def _on_surrogate(self) -> BandResult:
+        """Converge the band on the surrogate, from where it was."""
+        path = self.path if self.band is None else self._moved(self.band.xyz)
+        settings = self.settings.model_copy(
+            update={"fmax": 0.5 * self.settings.fmax, "steps": STEPS}
+        )
+        found = run_band(path, self.surrogate.evaluator(), settings)
         if found.failure:
             raise EngineError(found.failure)
         return found
+
+    def _moved(self, xyz: Array) -> Path:
+        images = self.path.images
+        moved = Images.from_array(images.lattice, images.species, xyz)
+        return self.path.model_copy(update={"images": moved})
+
+    def _proof(self, saddle: Point) -> tuple[Finding, ...]:
+        """Tell what can be proven of a saddle on the surrogate."""
+        path = self.path.model_copy(update={"start": as_vectors(saddle.xyz)})
+        settings = self.settings.model_copy(update={"steps": STEPS})
+        found = run_adaptive(path, self.surrogate.evaluator(), settings, guess=self.guess)
+        difference = float(found.energies.max()) - saddle.energy
+        same = found.proven is True and abs(difference) < 2.0 * ERROR
+        told = Finding(
+            check="highest point of a proven way above the saddle" + ON_SURROGATE,
+            value=difference,
+            limit=2.0 * ERROR,
+            unit="eV",
+            passed=same,
+        )
+        if not same:
+            return (told,)
+        evidence = (f.model_copy(update={"check": f.check + ON_SURROGATE}) for f in found.findings)
+        return (*evidence, told)
 
     def _compute(self, xyz: Array) -> Point:
         point = self.surrogate.compute(xyz)
@@ -219,7 +246,7 @@ class _Search:
         higher = max(self._excess(band, top, saddle).values(), default=0.0)
         calls = self.evaluate.calls - self.first_call
         findings = [
-            *(f.model_copy(update={"check": f.check + ON_SURROGATE}) for f in band.findings),
+            *(self._proof(saddle) if saddle.energy > self.flat else ()),
             Finding(check="force calls of the engine, the rest is the surrogate's", value=calls),
             Finding(check="factor on the surrogate's prior", value=self.surrogate.factor),
             Finding(
@@ -261,11 +288,7 @@ class _Search:
 
     def _without(self, reason: str) -> BandResult:
         """Run the full band of the costly engine, from the best path so far."""
-        path = self.path
-        if self.band is not None:
-            start = as_many(self.band.xyz, len(path.images))
-            images = Images.from_array(path.images.lattice, path.images.species, start)
-            path = path.model_copy(update={"images": images})
+        path = self.path if self.band is None else self._moved(self.band.xyz)
         found = run_band(path, self.evaluate, self.settings)
         calls = self.evaluate.calls - self.first_call
         finding = Finding(

@@ -424,8 +424,8 @@ class Bench:
 
     @property
     def _hands_on(self) -> bool:
-        """Whether bands of the first ion are handed on; a full band cannot start there."""
-        return self.campaign.path.from_first_ion and self.campaign.band.method != "full"
+        """Whether bands of the first ion are handed on; only an adaptive band can start there."""
+        return self.campaign.path.from_first_ion and self.campaign.band.method == "adaptive"
 
     def volumes(
         self, hop: Hop, mover: str, arrangement: Arrangement, host: HostState, *, host_ion: str
