@@ -6,7 +6,8 @@ import pytest
 
 from dualion.errors import CampaignError
 from dualion.workflows.campaign import Campaign, load_campaign
-from dualion.workflows.ladder import Ladder, ladder_of
+from dualion.workflows.ladder import Ladder, ladder_of, outer_engines
+from dualion.workflows.pair import engine_of
 
 HEAD = """
 name: metal
@@ -91,3 +92,28 @@ def test_a_tier_of_the_same_level_of_theory_is_refused(tmp_path):
     )
     with pytest.raises(CampaignError, match=r"tiers\.1.*engine chgnet, charge \+0"):
         ladder_of(read)
+
+
+def test_a_surrogate_tier_leans_on_the_engine_before_it_unless_it_names_another(tmp_path):
+    read = campaign(
+        tmp_path,
+        "tiers:\n"
+        "  - {engine: chgnet, promote: all, band: {method: surrogate}}\n"
+        "  - {engine: 7net-0, promote: all, band: {method: surrogate}, prior: emt}\n"
+        "  - {engine: 7net-l3i5, promote: all}\n",
+    )
+    first, *further = ladder_of(read).rungs
+    assert first.campaign.prior is None
+    assert [each.campaign.prior for each in further] == ["emt", "emt", None]
+    chgnet = engine_of(further[0].campaign)
+    assert chgnet.category == "ase+chgnet"
+
+
+def test_each_tier_says_for_itself_whether_its_force_calls_are_jobs(tmp_path):
+    read = campaign(
+        tmp_path,
+        "tiers:\n"
+        "  - {engine: fast, promote: all, evaluations: jobs}\n"
+        "  - {engine: 7net-0, promote: all}\n",
+    )
+    assert outer_engines(read) == {"chgnet"}
