@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from dualion import __version__
 from dualion.errors import CampaignError, RunError
 from dualion.launch.document import Documents, JobDocument, documents_of
+from dualion.launch.ranks import check_ranks
 from dualion.records import content_hash
 from dualion.workflows.ladder import PROMOTION, outer_engines
 from dualion.workflows.pair import pair_flow
@@ -76,10 +77,13 @@ def submit(prepared: Prepared, cluster: Cluster) -> Submitted:
     ------
     CampaignError
         If another campaign of this name was submitted.
+    InputError
+        If the profile's queue jobs could not run its bands.
     """
     from dualion.launch.pad import prepare as prepare_pad
 
     campaign = prepared.campaign
+    check_ranks(campaign, cluster.profile)
     campaign_id = campaign_id_of(prepared)
     other = cluster.ask(lambda: cluster.campaigns.find_one({"name": campaign.name}))
     if other is not None and other["_id"] != campaign_id:

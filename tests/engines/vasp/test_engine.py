@@ -155,6 +155,7 @@ def test_plain_vasp_is_found_out_and_the_message_says_what_to_do(vasp, copper_pa
     assert not vasp.runs("other")
 
 
+@pytest.mark.slow  # one start of an executable for every force call
 def test_plain_vasp_gives_forces_to_a_band_that_dualion_moves(
     vasp, finished, copper_path, monkeypatch
 ):

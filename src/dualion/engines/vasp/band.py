@@ -30,6 +30,7 @@ from dualion.engines.vasp.machine import Machine
 from dualion.engines.vasp.outputs import (
     NO_VTST,
     BandState,
+    cycle_ran_out,
     image_folders,
     read_band,
     read_contcar,
@@ -62,6 +63,8 @@ class _Progress:
         Of the last run that did a step; None: there is none.
     climbing
         Whether the highest image climbed in it.
+    ran_out
+        Whether its last electronic cycle did not converge.
     """
 
     next: NDArray[np.float64]
@@ -69,6 +72,7 @@ class _Progress:
     climbing: bool = False
     steps: int = 0
     vtst: str = ""
+    ran_out: bool = False
 
 
 def converge_band(
@@ -140,7 +144,8 @@ class _Run:
     def converge(self) -> str:
         """Run VASP until the band has converged, failed, or is out of steps; say why it failed."""
         for run in self.runs.started():
-            self._take(run)
+            if not changed_level(run):
+                self._take(run)
         failure = ""
         while not self.converged and self.now.steps < self.settings.steps and not failure:
             failure = self._go_on()
@@ -167,9 +172,9 @@ class _Run:
         self.corrections += ended.corrections
         self.now.steps += ended.lost
         self._take(run)
-        if other := changed_level(run, made):
+        if other := changed_level(run):
             return f"custodian changed the level of theory: {other}"
-        if ended.failure and not self.converged:
+        if ended.failure:
             return ended.failure
         return "" if self.now.steps > before else "VASP made no step of the band"
 
@@ -201,6 +206,7 @@ class _Run:
         self.now.state = state
         self.now.steps += state.steps
         self.now.climbing = _climbed(run)
+        self.now.ran_out = cycle_ran_out(run)
         self.now.vtst = vtst_version(image_folders(run)[0] / "OUTCAR") or ""
         self.now.next = self._left(run, state)
 
@@ -234,7 +240,7 @@ class _Run:
     def converged(self) -> bool:
         """Whether the last run's band is below the thresholds of its stage."""
         state = self.now.state
-        if state is None:
+        if state is None or self.now.ran_out:
             return False
         limits = np.full(len(state.energies), self.settings.fmax_flanks)
         if self.climb and self._has_peak(state):

@@ -24,7 +24,7 @@ _LIVE = "vasp"
 _READY = ".ready"
 _KEPT = (
     *("INCAR", "KPOINTS", "POSCAR", "CONTCAR", "OUTCAR", "OSZICAR", "vasprun.xml"),
-    *("vasp.out", "std_err.txt", "stdout", "custodian.json"),
+    *("vasp.out", "std_err.txt", "stdout", "custodian.json", "INCAR.asked", "KPOINTS.asked"),
 )
 """What is worth keeping; no POTCAR, which is licensed: its TITEL is in the OUTCAR."""
 

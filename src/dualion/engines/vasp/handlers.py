@@ -20,7 +20,7 @@ from pymatgen.io.vasp.inputs import Incar
 from dualion.engines.vasp.outputs import (
     NO_VTST,
     STDOUT,
-    electronic_steps,
+    cycle_ran_out,
     image_folders,
     vtst_version,
     whole,
@@ -91,9 +91,7 @@ class BandElectronic(ErrorHandler):
 
     def check(self, directory: str = "./") -> bool:
         """Look at the OSZICAR of every image."""
-        limit = int(_incar(directory).get("NELM", 60))
-        counts = (electronic_steps(p / "OSZICAR") for p in image_folders(Path(directory)))
-        return any(steps and steps[-1] >= limit for steps in counts)
+        return cycle_ran_out(Path(directory))
 
     def correct(self, directory: str = "./") -> dict[str, Any]:
         """Take the next rung that changes something."""

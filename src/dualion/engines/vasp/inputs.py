@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from dualion.engines.vasp.presets import Preset, Tag
 
 PSP_DIR = "PMG_VASP_PSP_DIR"
+_ASKED = ".asked"
+"""Ending of the files that hold what was asked, whatever custodian makes of it."""
 _SMALL_MOMENT = 0.6
 """Start of an atom that is not known to be magnetic, in μB, as in pymatgen's input sets."""
 
@@ -213,6 +216,8 @@ def write_single(folder: Path, made: VaspInput) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("INCAR", "KPOINTS", "POSCAR", "POTCAR"):
         made[name].write_file(str(folder / name))
+    for name in ("INCAR", "KPOINTS"):
+        shutil.copyfile(folder / name, folder / f"{name}{_ASKED}")
 
 
 def write_band(folder: Path, made: VaspInput, xyz: NDArray[np.float64], geometry: Geometry) -> None:
@@ -262,17 +267,17 @@ _FREE = frozenset(
 """Tags that change the way to a result, not the result."""
 
 
-def _text(value: object) -> str:
-    """Write a value as in an INCAR."""
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def changed_level(folder: Path, asked: VaspInput) -> str:
+def changed_level(folder: Path) -> str:
     """Say what of the level of theory is not as it was asked any more.
 
     Custodian mends runs by changing their input. What only changes the way to the result is
     welcome; a run with another cutoff, smearing or mesh is not of the same level of theory as the
     other end of its band.
+
+    Parameters
+    ----------
+    folder
+        Of a run whose input :func:`write_single` or :func:`write_band` wrote.
 
     Returns
     -------
@@ -282,19 +287,15 @@ def changed_level(folder: Path, asked: VaspInput) -> str:
     from pymatgen.io.vasp.inputs import Incar, Kpoints
 
     try:
-        incar = Incar.from_file(str(folder / "INCAR"))
-        kpoints = Kpoints.from_file(str(folder / "KPOINTS"))
+        before, incar = (Incar.from_file(str(folder / f"INCAR{end}")) for end in (_ASKED, ""))
+        old, kpoints = (Kpoints.from_file(str(folder / f"KPOINTS{end}")) for end in (_ASKED, ""))
     except (OSError, ValueError, IndexError) as error:
         raise EngineError(f"the input cannot be read again: {error}", where=str(folder)) from error
-    before = asked["INCAR"]
-    names = sorted((set(incar) | set(before)) - _FREE)
     words = [
         f"{name} {before.get(name, 'unset')} → {incar.get(name, 'unset')}"
-        for name in names
-        if name in before and str(incar.get(name)) != str(Incar.proc_val(name, _text(before[name])))
+        for name in sorted((set(incar) | set(before)) - _FREE)
+        if incar.get(name) != before.get(name)
     ]
-    words += [f"{name} = {incar[name]}" for name in names if name not in before]
-    old = asked["KPOINTS"]
     if (kpoints.style, tuple(kpoints.kpts[0])) != (old.style, tuple(old.kpts[0])):
         words.append(f"k-points {old.kpts[0]} → {kpoints.style.name} {kpoints.kpts[0]}")
     return ", ".join(words)

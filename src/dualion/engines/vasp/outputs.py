@@ -254,6 +254,18 @@ def electronic_steps(file: Path) -> list[int]:
     return counts
 
 
+def cycle_ran_out(folder: Path) -> bool:
+    """Whether a last electronic cycle, of any image, took all the steps it was allowed."""
+    from pymatgen.io.vasp.inputs import Incar
+
+    try:
+        limit = int(Incar.from_file(str(folder / "INCAR")).get("NELM", 60))
+    except (OSError, ValueError):
+        return False
+    counts = (electronic_steps(p / "OSZICAR") for p in image_folders(folder) or [folder])
+    return any(steps and steps[-1] >= limit for steps in counts)
+
+
 def vtst_version(file: Path) -> str | None:
     """Version of VTST in an OUTCAR; '' if there is none in this VASP, None if it is too early."""
     if not file.exists():

@@ -39,7 +39,7 @@ class Run(VaspJob):
             self.lost += steps_in(folder)
             go_on(folder)
             for place in (folder, *image_folders(folder)):
-                for name in ("STOPCAR", "OSZICAR", "OUTCAR", "vasprun.xml"):
+                for name in ("STOPCAR", "OSZICAR", "OUTCAR", "vasprun.xml", "stdout"):
                     (place / name).unlink(missing_ok=True)
         self.starts += 1
         self.ended = False

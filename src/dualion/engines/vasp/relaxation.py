@@ -14,7 +14,7 @@ from dualion.engines.vasp.custody import Tally, run_vasp
 from dualion.engines.vasp.folder import Runs
 from dualion.engines.vasp.inputs import Layout, changed_level, vasp_input, write_single
 from dualion.engines.vasp.machine import Machine
-from dualion.engines.vasp.outputs import read_contcar, read_output, unwrapped
+from dualion.engines.vasp.outputs import cycle_ran_out, read_contcar, read_output, unwrapped
 from dualion.records import Geometry, Relaxed, as_vectors
 
 if TYPE_CHECKING:
@@ -76,7 +76,8 @@ def relax_structure(
     now = _Progress(structure)
     failure = ""
     for run in runs.started():
-        _take(run, now, settings, cell=cell)
+        if not changed_level(run):
+            _take(run, now, settings, cell=cell)
     while not now.converged and now.calls < settings.steps and not failure:
         run = runs.new()
         tags = [
@@ -96,11 +97,11 @@ def relax_structure(
         before = now.calls
         now.calls += ended.lost
         _take(run, now, settings, cell=cell)
-        other = changed_level(run, made)
+        other = changed_level(run)
         if other:
             failure = f"custodian changed the level of theory: {other}"
             now.converged = False
-        elif ended.failure and not now.converged:
+        elif ended.failure:
             failure = ended.failure
         elif now.calls == before:
             failure = "VASP made no ionic step"
@@ -136,7 +137,8 @@ def _take(run: Path, now: _Progress, settings: RelaxSettings, *, cell: bool) -> 
         now.next = _placed(left[0], left[1], now.geometry)
     change = abs(np.linalg.det(last.cell) / np.linalg.det(first.cell) - 1.0) if cell else 0.0
     small = last.max_force < settings.fmax
-    now.converged = small and change < FRESH_BASIS and (output.accurate or not cell)
+    settled = change < FRESH_BASIS and (output.accurate or not cell)
+    now.converged = small and settled and not cycle_ran_out(run)
 
 
 def _geometry(step: IonicStep, near: Geometry) -> Geometry:

@@ -91,7 +91,7 @@ def run_static(geometry: Geometry, preset: presets.Preset, *, charge: int) -> An
     where = f"VASP on {geometry.formula}"
     if ended.failure:
         raise EngineError(ended.failure, where=where)
-    if other := changed_level(folder, made):
+    if other := changed_level(folder):
         raise EngineError(f"custodian changed the level of theory: {other}", where=where)
     steps = read_output(folder).steps
     if not steps:

@@ -1,0 +1,211 @@
+"""A campaign in VASP, end to end: the production settings, and a stand-in for the executable."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from dualion.errors import InputError
+from dualion.launch.clusterprofile import ClusterProfile, Resources
+from dualion.launch.ranks import check_ranks
+from dualion.store.opening import open_store
+from dualion.workflows.campaign import load_campaign
+from standin.vasp.bench import standin_environment
+from standin.vasp.potcars import make_potcars
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("atomate2") is None, reason="atomate2 is not installed"
+)
+
+CAMPAIGN = """
+name: {name}
+framework: cu.cif
+pair: [Cu, Ag]
+engine: %s
+doping: [pure, dilute]
+cell: {{min_image_distance: 5.0}}
+path: {{images: 3}}
+"""
+VASP, EMT = CAMPAIGN % "vasp", CAMPAIGN % "emt"
+
+PROFILE = """
+scheduler: none
+database: "env:DUALION_DATABASE"
+work: {work}
+engines: {{atomate2: {{}}}}
+resources:
+  relax: {{walltime: "{walltime}"}}
+  band: {{walltime: "{walltime}", cores: 3}}
+  analysis: {{walltime: "00:30:00"}}
+margin: 5
+patience: 60
+"""
+
+
+@pytest.fixture(scope="module")
+def potcars(tmp_path_factory):
+    return make_potcars(tmp_path_factory.mktemp("potcars"))
+
+
+def with_vasp(bench, potcars):
+    """Put the stand-in where a user's environment has VASP."""
+    wanted = standin_environment(potcars)
+    names = (
+        "PMG_VASP_PSP_DIR",
+        "ATOMATE2_VASP_CMD",
+        "ATOMATE2_VASP_GAMMA_CMD",
+        "DUALION_VASP_POLL",
+    )
+    bench.environment.update({name: wanted[name] for name in names})
+    bench.environment.update(DUALION_VASP_CORES="3", VASP_STANDIN_LOG=str(bench.folder / "log"))
+    return bench
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory, new_bench, potcars):
+    """The campaign by the local runner, and by EMT itself: rows by moving ion."""
+    bench = with_vasp(new_bench(tmp_path_factory.mktemp("local")), potcars)
+    bench.table(str(bench.campaign("metal", VASP)), "--workers", "2")
+    bench.table(str(bench.campaign("plain", EMT)), "--workers", "1")
+    rows = json.loads(bench.run("query", "--json").stdout)
+    found = {each["engine"]: {} for each in rows}
+    for each in rows:
+        found[each["engine"]][each["moving_ion"]] = each
+    return bench, found["vasp-pbe"], found["emt"]
+
+
+def test_the_local_runner_has_the_barriers_of_the_potential_inside(local):
+    _, rows, plain = local
+    assert set(rows) == set(plain) == {"Cu", "Ag"}
+    assert rows["Cu"]["outcome"] == "converged"
+    assert rows["Cu"]["forward"] == pytest.approx(plain["Cu"]["forward"], abs=0.005)
+    assert rows["Cu"]["reverse"] == pytest.approx(plain["Cu"]["reverse"], abs=0.005)
+    # In so small a cell silver, too large for copper's sites, falls between the two.
+    assert rows["Ag"]["outcome"] == plain["Ag"]["outcome"] == "barrierless"
+    assert rows["Ag"]["path_length"] == pytest.approx(plain["Ag"]["path_length"], abs=0.02)
+
+
+def test_a_record_tells_the_charge_the_potentials_and_every_tag(local):
+    bench, rows, _ = local
+    with open_store(bench.folder / "runs" / "barriers.sqlite") as store:
+        record = store.get(rows["Cu"]["record_id"])
+    assert record.theory.charge == -1
+    assert record.theory.charge_text == "cell of charge −1 on a uniform background"
+    parameters = dict(record.theory.stamp.parameters)
+    assert parameters["ENCUT"] == "520"
+    assert parameters["functional"] == "PBE"
+    assert parameters["POTCAR"].startswith("PBE_54")
+    checks = [finding.check for finding in record.findings]
+    assert any("POTCAR PAW_PBE Cu" in check for check in checks)
+    assert any("NELECT" in check for check in checks)
+    assert any("VTST" in check for check in checks)
+
+
+def test_a_second_run_starts_no_vasp(local):
+    bench, _, _ = local
+    before = (bench.folder / "log").read_text()
+    bench.table(str(bench.folder / "metal.yaml"))
+    assert (bench.folder / "log").read_text() == before
+    assert list((bench.folder / "runs" / "vasp").glob("*/run-1/INCAR.gz"))
+    assert not list((bench.folder / "runs").rglob("POTCAR*"))
+
+
+def expected(rows, within):
+    return {
+        row["record_id"]: row["forward"] and pytest.approx(row["forward"], abs=within)
+        for row in rows.values()
+    }
+
+
+def on_pad(cluster_in, potcars, name: str, *, walltime: str = "00:30:00"):
+    made = cluster_in(name)
+    with_vasp(made.bench, potcars)
+    (made.folder / "launch" / "here.yaml").write_text(
+        PROFILE.format(work=made.work, walltime=walltime)
+    )
+    return made
+
+
+def test_fireworks_gives_what_the_local_run_gives(local, cluster_in, potcars):
+    _, rows, _ = local
+    on_cluster = on_pad(cluster_in, potcars, "pad")
+    on_cluster.ok("submit", str(on_cluster.bench.campaign("metal", VASP)))
+    on_cluster.ok("launch")
+    assert on_cluster.finished()
+    found = {
+        each["metadata"]["record_id"]: each["metadata"]["forward"]
+        for each in on_cluster.raw_records()
+    }
+    assert found == expected(rows, 1e-6)
+    assert not list((on_cluster.work / "checkpoints").glob("*"))
+    assert list((on_cluster.work / "vasp").glob("*/run-1/INCAR.gz"))
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_stopped_in_a_band_leaves_images_that_the_next_goes_on_from(
+    local, cluster_in, potcars
+):
+    _, rows, _ = local
+    on_cluster = on_pad(cluster_in, potcars, "stopped")
+    on_cluster.ok("submit", str(on_cluster.bench.campaign("metal", VASP)))
+    on_cluster.bench.environment["VASP_STANDIN_PAUSE"] = "0.8"
+    process = on_cluster.bench.start(
+        "rocket", "rapidfire", "--profile", str(on_cluster.folder / "launch" / "here.yaml")
+    )
+    deadline = time.monotonic() + 500
+    while not band_steps(on_cluster.work):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.2)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    images = sorted((on_cluster.work / "checkpoints").glob("*/vasp/run-*/0[1-3]/CONTCAR"))
+    assert images
+    assert not alive(on_cluster.work), "VASP goes on without its worker"
+    on_cluster.bench.environment.pop("VASP_STANDIN_PAUSE")
+    on_cluster.ok("recover")
+    on_cluster.ok("launch")
+    assert on_cluster.finished()
+    found = {r["metadata"]["record_id"]: r["metadata"]["forward"] for r in on_cluster.raw_records()}
+    assert found == expected(rows, 0.005)
+    continued = [
+        sorted(p.name for p in folder.iterdir())
+        for folder in (on_cluster.work / "vasp").iterdir()
+        if (folder / "run-1" / "01").is_dir()
+    ]
+    assert max(map(len, continued)) >= 3  # settling, stopped; gone on; climbing
+
+
+def band_steps(work: Path) -> bool:
+    files = list((work / "checkpoints").glob("*/vasp/run-*/0[1-3]/OSZICAR"))
+    return len(files) == 3 and all(file.read_text().count("F=") >= 2 for file in files)
+
+
+def alive(work: Path) -> bool:
+    """Whether a process has its folder under here."""
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and (entry / "cwd").readlink().is_relative_to(work):
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def test_images_and_ranks_are_checked_before_anything_is_submitted(bench, tmp_path):
+    campaign = load_campaign(bench.campaign("metal", VASP))
+    common = {"scheduler": "none", "work": tmp_path, "engines": {"atomate2": {}}}
+
+    def profile(**given):
+        return ClusterProfile.model_validate({**common, "resources": {"band": Resources(**given)}})
+
+    check_ranks(campaign, profile(cores=6))
+    check_ranks(campaign, profile(cores=1, options={"ntasks": 48}))
+    with pytest.raises(InputError, match="8 MPI ranks cannot be shared by 3 images"):
+        check_ranks(campaign, profile(cores=8))
+    check_ranks(load_campaign(bench.campaign("plain", EMT)), profile(cores=8))
