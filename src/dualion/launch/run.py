@@ -198,7 +198,6 @@ def run_campaign(
                 logfile=folder / "run.log",
                 workers=workers or len(os.sched_getaffinity(0)),
                 pin=pin,
-                outer=campaign.outer,
                 on_record=lambda record: _keep(barriers, record),
                 observer=observer,
             )

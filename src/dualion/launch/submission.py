@@ -172,20 +172,12 @@ def add_flow(
 def add_documents(documents: Documents, campaign_id: str, cluster: Cluster) -> tuple[int, int]:
     """Add the workflows that see to registered jobs; see :func:`add_flow`."""
     workflows = jobs = 0
-    outer = _is_outer(campaign_id, cluster)
     for chunk in _chunks(documents):
-        added = _add_chunk(chunk, documents, campaign_id, cluster, outer=outer)
+        added = _add_chunk(chunk, documents, campaign_id, cluster)
         workflows += 1 if added else 0
         jobs += added
     log.info("campaign %s: %d jobs in %d workflows added", campaign_id, jobs, workflows)
     return workflows, jobs
-
-
-def _is_outer(campaign_id: str, cluster: Cluster) -> bool:
-    """Whether each force call of a campaign is a job of its own."""
-    shown = {"campaign.evaluations": 1}
-    found = cluster.ask(lambda: cluster.campaigns.find_one({"_id": campaign_id}, shown)) or {}
-    return bool(found.get("campaign", {}).get("evaluations") == "jobs")
 
 
 def expander(cluster: Cluster) -> Any:  # noqa: ANN401 - a callback of the computer
@@ -265,12 +257,7 @@ def _relaxed(document: JobDocument, known: dict[str, JobDocument]) -> list[str]:
 
 
 def _add_chunk(
-    chunk: list[JobDocument],
-    documents: Documents,
-    campaign_id: str,
-    cluster: Cluster,
-    *,
-    outer: bool,
+    chunk: list[JobDocument], documents: Documents, campaign_id: str, cluster: Cluster
 ) -> int:
     """Add one workflow unless it is there whole; return the number of Fireworks added."""
     pad = cluster.launchpad
@@ -286,7 +273,7 @@ def _add_chunk(
         log.warning("workflow %s was cut off when it was added: added again", name)
         pad.fireworks.delete_many({"fw_id": {"$in": nodes}})
         pad.workflows.delete_one({"metadata.dualion.chunk": name})
-    workflow = _workflow(chunk, documents, campaign_id, cluster.profile, name, outer=outer)
+    workflow = _workflow(chunk, documents, campaign_id, cluster.profile, name)
     with contextlib.redirect_stderr(io.StringIO()):  # FireWorks shows a progress bar
         pad.bulk_add_wfs([workflow])
     return len(chunk)
@@ -298,8 +285,6 @@ def _workflow(
     campaign_id: str,
     profile: ClusterProfile,
     name: str,
-    *,
-    outer: bool,
 ) -> Workflow:
     from fireworks import Workflow
 
@@ -311,6 +296,8 @@ def _workflow(
         parents = {owner[job_id] for job_id in _reach(each, known, owner)} - {each.job_id}
         spare = _spare(each, known, owner)
         patient = bool(spare & parents)
+        own = (known[job_id] for job_id in each.inputs if owner.get(job_id) == each.job_id)
+        outer = any(one.outer for one in (each, *own))
         firework = _firework(each, campaign_id, profile, patient=patient, outer=outer)
         fireworks[each.job_id] = firework
         for parent in parents:

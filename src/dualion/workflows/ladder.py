@@ -97,7 +97,11 @@ def ladder_of(campaign: Campaign) -> Ladder:
 def engine_of(campaign: Campaign) -> Engine:
     """Engine of a tier; it need not be installed here."""
     return get_engine(
-        campaign.engine, device=campaign.device, trust_model=campaign.trust_model, check=False
+        campaign.engine,
+        device=campaign.device,
+        trust_model=campaign.trust_model,
+        outer=campaign.outer,
+        check=False,
     )
 
 

@@ -13,7 +13,10 @@ from dualion.workflows.promotion import Rule
 if TYPE_CHECKING:
     from dualion.workflows.campaign import Campaign
 
-OVERRIDABLE = ("device", "trust_model", "charge", "host", "relax", "path", "band")
+OVERRIDABLE = (
+    *("device", "trust_model", "evaluations", "charge"),
+    *("host", "relax", "path", "band"),
+)
 """Keys of a campaign that a tier may set for itself. Cell, hops and doping are those of the first:
 all tiers answer the same questions.
 """
