@@ -355,3 +355,24 @@ def test_an_end_point_is_poisoned(campaign_in):
     assert any(each["what"] == "failed" for each in recovered(made, "--failed"))
     made.ok("launch", "--follow", "--interval", "1")
     assert {each["metadata"]["outcome"] for each in made.raw_records()} == {"converged"}
+
+
+def test_force_calls_that_are_jobs_of_their_own(campaign_in, undisturbed):
+    """Images in parallel; the queue takes some of them away in mid-band."""
+    made = campaign_in("outer", text=ONE + "evaluations: jobs\n")
+    launcher = follow(made)
+    in_band(made)
+    running = [*queue(made.bench.environment, "--states=R")]
+    scancel(made, *running)
+    launcher.communicate(timeout=900)
+    recovered(made)
+    launcher = follow(made)
+    _, errors = launcher.communicate(timeout=900)
+    assert launcher.returncode == 0, errors
+    check(made, undisturbed, stops=len(running))
+    with made.cluster() as cluster:
+        fireworks = list(cluster.launchpad.fireworks.find({"spec.dualion.kind": "point"}))
+        drivers = cluster.launchpad.fireworks.count_documents({"spec.dualion.outer": True})
+    assert len(fireworks) == sum(undisturbed.values())
+    assert {each["state"] for each in fireworks} == {"COMPLETED"}
+    assert drivers >= 4  # two for the host, an end point, the band

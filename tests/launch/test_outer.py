@@ -114,3 +114,24 @@ def test_a_point_whose_worker_dies_again_and_again_fails_its_driver_by_name(benc
     assert sum(bench.calls().values()) == 2
     del bench.environment["COUNTING_CRASH"]
     assert bench.table(str(bench.campaign(text=OUTER)))
+
+
+def test_a_tier_may_have_its_force_calls_as_jobs_and_the_one_before_it_not(bench):
+    loose = """\
+doping: [pure]
+host: {{relax: {{fmax: 0.1}}}}
+relax: {{fmax: 0.1}}
+band: {{fmax: 0.2, fmax_flanks: 0.4}}
+tiers: [{{engine: emt, promote: all, evaluations: jobs}}]
+"""
+    text = INSIDE.replace("doping: [pure, dilute]\n", loose)
+    done = bench.run("run", str(bench.campaign(text=text)), "--json")
+    assert done.returncode == 0, done.stderr
+    database = bench.folder / "runs" / "jobs.sqlite"
+    with contextlib.closing(sqlite3.connect(database)) as ledger:
+        calls = ledger.execute(
+            "SELECT kind, sum(force_calls) FROM outputs GROUP BY kind"
+        ).fetchall()
+    found = dict(calls)
+    first = sum(bench.calls().values())  # the counting engine is the first tier's
+    assert 0 < found["point"] == found["relax"] + found["band"] - first

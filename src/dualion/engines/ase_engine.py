@@ -28,9 +28,13 @@ class AseEngine:
     ----------
     choice
         Which engine, on which device.
+    outer
+        Whether each force call is to be a job of its own (:mod:`dualion.engines.point`). Says how
+        a job is run, not what it gives: it is in the job's metadata, not among its arguments.
     """
 
     choice: EngineChoice
+    outer: bool = False
 
     @property
     def name(self) -> str:
@@ -105,6 +109,8 @@ class AseEngine:
     def _labelled(self, job: Job, kind: str, name: str) -> Job:
         job.name = name
         job.metadata.update({"kind": kind, "engine": self.name})
+        if self.outer:
+            job.metadata["outer"] = True
         job.config.manager_config = {"_category": self.category}
         return job
 

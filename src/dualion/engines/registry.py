@@ -284,7 +284,7 @@ def get_engine(
     if prior is not None:
         cheap = _choice(prior, device, trust_model=trust_model)
         choice = choice.model_copy(update={"prior": cheap})
-    engine: Engine = AseEngine(choice)
+    engine: Engine = AseEngine(choice, outer=outer)
     # With a surrogate, or with each force call a job, dualion moves the atoms.
     if find_entry(name).kind == "vasp" and not outer and prior is None:
         from dualion.engines.vasp.engine import VaspEngine

@@ -77,7 +77,8 @@ class Computer:
     on_record
         Called with the key of every hop record that is there.
     outer
-        Whether each force call is a job of its own (:mod:`dualion.engines.point`).
+        Whether each force call is a job of its own (:mod:`dualion.engines.point`), as the Firework
+        says: the document may have been registered by another campaign.
     lease
         Seconds after which a claim that is not renewed is void.
 

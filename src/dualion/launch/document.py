@@ -54,6 +54,10 @@ class JobDocument(Record):
     continues: str = Field(
         "", description="Job whose checkpoint this one takes over: the same with fewer steps."
     )
+    outer: bool = Field(
+        default=False,
+        description="Each of its force calls is a job of its own; no part of its identity.",
+    )
     made_with: tuple[EngineStamp, ...] = Field(
         (), description="Engines that made what is written into the arguments."
     )
@@ -191,6 +195,7 @@ def _document(
         inputs=tuple(dict.fromkeys(each.job_id for each in inputs.values())),
         dispensable=tuple(dict.fromkeys(inputs[uuid].job_id for uuid in inputs if uuid in spare)),
         choices=tuple(choices[key] for key in sorted(choices)),
+        outer=bool(job.metadata.get("outer")),
         made_with=made_with,
     )
 

@@ -42,7 +42,7 @@ from dualion.launch.task import (
 from dualion.records import HopRecord, HostState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
     from pathlib import Path
 
     from jobflow.core.job import Job
@@ -74,8 +74,6 @@ class LocalRunner:
         Number of worker processes.
     pin
         Keep each worker on one CPU, where there are as many as workers.
-    outer
-        Engines whose force calls are jobs of their own (:mod:`dualion.engines.point`).
     on_record
         Called once with every hop record, at once when it is made.
     observer
@@ -90,13 +88,11 @@ class LocalRunner:
         logfile: Path,
         workers: int,
         pin: bool = False,
-        outer: Collection[str] = (),
         on_record: Callable[[HopRecord], None],
         observer: Observer | None = None,
     ) -> None:
         self.ledger = ledger
         self.checkpoints = checkpoints
-        self.outer = outer
         self.on_record = on_record
         self.observer = observer
         self.pool = Pool(workers, logfile, cpus_for(workers) if pin else ())
@@ -268,7 +264,7 @@ class LocalRunner:
 
     def _drives(self, node: Node) -> bool:
         """Whether the force calls of a job are jobs of their own."""
-        return node.kind in DRIVERS and node.job.metadata.get("engine") in self.outer
+        return node.kind in DRIVERS and bool(node.job.metadata.get("outer"))
 
     def _entry(self, key: str) -> LedgerEntry | None:
         try:

@@ -22,7 +22,7 @@ from dualion.store.opening import open_store
 from dualion.store.spool import Spool
 from dualion.structures.library import find_library, resolve_framework
 from dualion.workflows.campaign import Campaign, load_campaign
-from dualion.workflows.ladder import ladder_of, outer_engines
+from dualion.workflows.ladder import ladder_of
 from dualion.workflows.pair import engine_of, pair_flow, plan_of
 
 if TYPE_CHECKING:
@@ -190,7 +190,6 @@ def run_campaign(
                 logfile=folder / "run.log",
                 workers=workers or len(os.sched_getaffinity(0)),
                 pin=pin,
-                outer=outer_engines(campaign),
                 on_record=lambda record: _keep(barriers, record),
                 observer=observer,
             )

@@ -156,7 +156,7 @@ def under_way(cluster: Cluster, campaign_id: str, job_ids: list[str]) -> int:
         query = {
             "spec.dualion.campaign": campaign_id,
             "spec.dualion.job": {"$in": job_ids[start : start + _AT_A_TIME]},
-            "state": {"$in": ["WAITING", "READY", "RESERVED", "RUNNING"]},
+            "state": {"$in": ["WAITING", "READY", "RESERVED", "RUNNING", "PAUSED"]},
         }
         count += cluster.ask(lambda query=query: pad.fireworks.count_documents(query))  # type: ignore[misc]
     return count

@@ -17,7 +17,7 @@ from dualion.errors import CampaignError, RunError
 from dualion.launch.document import Documents, JobDocument, documents_of
 from dualion.launch.ranks import check_ranks
 from dualion.records import content_hash
-from dualion.workflows.ladder import PROMOTION, outer_engines
+from dualion.workflows.ladder import PROMOTION
 from dualion.workflows.pair import pair_flow
 
 if TYPE_CHECKING:
@@ -105,7 +105,6 @@ def submit(prepared: Prepared, cluster: Cluster) -> Submitted:
                 "pair": list(campaign.pair),
                 "engine": prepared.engine.name,
                 "campaign": campaign.model_dump(mode="json"),
-                "outer": sorted(outer_engines(campaign)),
                 "text": prepared.file.read_text(encoding="utf-8"),
                 "submitted": datetime.now(UTC).isoformat(timespec="seconds"),
                 "user": getpass.getuser(),
@@ -177,20 +176,12 @@ def add_flow(
 def add_documents(documents: Documents, campaign_id: str, cluster: Cluster) -> tuple[int, int]:
     """Add the workflows that see to registered jobs; see :func:`add_flow`."""
     workflows = jobs = 0
-    outer = _outer_engines(campaign_id, cluster)
     for chunk in _chunks(documents):
-        added = _add_chunk(chunk, documents, campaign_id, cluster, outer=outer)
+        added = _add_chunk(chunk, documents, campaign_id, cluster)
         workflows += 1 if added else 0
         jobs += added
     log.info("campaign %s: %d jobs in %d workflows added", campaign_id, jobs, workflows)
     return workflows, jobs
-
-
-def _outer_engines(campaign_id: str, cluster: Cluster) -> frozenset[str]:
-    """Engines of a campaign whose force calls are jobs of their own."""
-    shown = {"outer": 1}
-    found = cluster.ask(lambda: cluster.campaigns.find_one({"_id": campaign_id}, shown)) or {}
-    return frozenset(found.get("outer", ()))
 
 
 def expander(cluster: Cluster) -> Any:  # noqa: ANN401 - a callback of the computer
@@ -270,12 +261,7 @@ def _relaxed(document: JobDocument, known: dict[str, JobDocument]) -> list[str]:
 
 
 def _add_chunk(
-    chunk: list[JobDocument],
-    documents: Documents,
-    campaign_id: str,
-    cluster: Cluster,
-    *,
-    outer: frozenset[str],
+    chunk: list[JobDocument], documents: Documents, campaign_id: str, cluster: Cluster
 ) -> int:
     """Add one workflow unless it is there whole; return the number of Fireworks added."""
     pad = cluster.launchpad
@@ -291,7 +277,7 @@ def _add_chunk(
         log.warning("workflow %s was cut off when it was added: added again", name)
         pad.fireworks.delete_many({"fw_id": {"$in": nodes}})
         pad.workflows.delete_one({"metadata.dualion.chunk": name})
-    workflow = _workflow(chunk, documents, campaign_id, cluster.profile, name, outer=outer)
+    workflow = _workflow(chunk, documents, campaign_id, cluster.profile, name)
     with contextlib.redirect_stderr(io.StringIO()):  # FireWorks shows a progress bar
         pad.bulk_add_wfs([workflow])
     return len(chunk)
@@ -303,8 +289,6 @@ def _workflow(
     campaign_id: str,
     profile: ClusterProfile,
     name: str,
-    *,
-    outer: frozenset[str],
 ) -> Workflow:
     from fireworks import Workflow
 
@@ -316,8 +300,9 @@ def _workflow(
         parents = {owner[job_id] for job_id in _reach(each, known, owner)} - {each.job_id}
         spare = _spare(each, known, owner)
         patient = bool(spare & parents)
-        driver = any(choice.name in outer for choice in each.choices)
-        firework = _firework(each, campaign_id, profile, patient=patient, outer=driver)
+        own = (known[job_id] for job_id in each.inputs if owner.get(job_id) == each.job_id)
+        outer = any(one.outer for one in (each, *own))
+        firework = _firework(each, campaign_id, profile, patient=patient, outer=outer)
         fireworks[each.job_id] = firework
         for parent in parents:
             links.setdefault(fireworks[parent], []).append(firework)

@@ -102,12 +102,6 @@ def _level(campaign: Campaign) -> tuple[str, int]:
     return engine.name, campaign.defect_charge(charged=engine.charged)
 
 
-def outer_engines(campaign: Campaign) -> frozenset[str]:
-    """Names of the engines, of any tier, whose force calls are jobs of their own."""
-    rungs = ladder_of(campaign).rungs
-    return frozenset(engine_of(each.campaign).name for each in rungs if each.campaign.outer)
-
-
 def ladder_flow(campaign: Campaign, framework: Framework) -> Flow:
     """Build the flow of a campaign with tiers; the later ones are added as they are reached.
 
