@@ -101,6 +101,19 @@ def test_an_adaptive_band_asks_for_curvatures_at_once(path, choice, tmp_path):
     assert max(desk.batches) > 1
 
 
+def test_a_surrogate_band_asks_for_the_costly_engine_alone(path, tmp_path):
+    choice = get_engine("emt", prior="emt").choice
+
+    def band():
+        return converge_band(path, choice, BandSettings(method="surrogate"))
+
+    inside = band()
+    desk = Desk(tmp_path)
+    assert desk.finish(band) == inside
+    assert sum(desk.batches) == inside.force_calls > 0
+    assert {result.stamp for result in desk.known.values()} == {get_engine("emt").stamp()}
+
+
 def test_an_interrupted_run_inside_goes_on_by_points(path, choice, tmp_path):
     def band():
         return converge_band(path, choice, BandSettings())
