@@ -45,6 +45,8 @@ LATTICE = 5.1295
 KICK = 0.6
 FMAX_ENDS = 0.02
 FMAX_BAND = 0.02
+SAME = ("settings", "fmax", "versions")
+"""Of a file of numbers: what must be the same to add further hops to it."""
 SETTINGS: dict[str, Any] = {
     "mode": {"name": "pw", "ecut": 200},
     "xc": "PBE",
@@ -181,6 +183,10 @@ def main() -> None:
             "versions": {name: version(name) for name in ("gpaw", "gpaw-data", "ase")},
             "hops": hops,
         }
+        if arguments.write.exists():  # hops of the same settings computed before are kept
+            before = json.loads(arguments.write.read_text(encoding="utf-8"))
+            if all(before[key] == json.loads(json.dumps(found[key])) for key in SAME):
+                found["hops"] = before["hops"] | hops
         arguments.write.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 

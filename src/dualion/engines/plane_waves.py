@@ -3,7 +3,10 @@
 Every evaluation starts from atomic orbitals and forgets the one before. Going on from its density
 and wave functions would save two of eleven steps to self-consistency, and make the last digits of
 an energy depend on what was computed earlier: no run could then be replayed, or go on after a
-kill, with the same result. It also lets GPAW use whatever symmetry each configuration has.
+kill, with the same result.
+
+Of the symmetries only that of time is used. With the point group, the energy of a symmetric
+configuration was 0.2 meV from that of the same one a hair off.
 """
 
 from __future__ import annotations
@@ -123,6 +126,7 @@ def plane_wave_calculator(
                 kpts={"size": k_point_mesh(system.cell.array, spacing), "gamma": True},
                 occupations={"name": "fermi-dirac", "width": smearing},
                 charge=charge,
+                symmetry={"point_group": False},
                 convergence={
                     "energy": ENERGY,
                     "density": tolerance,
