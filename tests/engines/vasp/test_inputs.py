@@ -292,3 +292,9 @@ def test_the_machine_may_add_how_ranks_are_shared_and_that_is_no_level_of_theory
     vasp.patch.setenv("DUALION_VASP_KPAR", "2")
     incar = built(rocksalt())["INCAR"]
     assert (incar["NCORE"], incar["KPAR"]) == (4, 2)
+
+
+def test_a_variable_that_cannot_be_is_named(monkeypatch):
+    monkeypatch.setenv("DUALION_VASP_VTST", "perhaps")
+    with pytest.raises(InputError, match=r"DUALION_VASP_VTST: .*seen: 'perhaps'"):
+        Machine.here()

@@ -104,7 +104,7 @@ def converge_band(
     if path.outcome is not None:
         return without_steps(path, stamp, charge)
     require_image(path)
-    machine = Machine()
+    machine = Machine.here()
     if machine.vtst is False:
         raise EngineError(NO_VTST, where="DUALION_VASP_VTST", remedy=PLAIN_REMEDY)
     images = len(path.images) - 2

@@ -5,9 +5,12 @@ from __future__ import annotations
 import shlex
 from os.path import expandvars
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from dualion.errors import InputError
 
 
 class Machine(BaseSettings):
@@ -31,6 +34,26 @@ class Machine(BaseSettings):
     keep: Path | None = Field(
         None, description="Folder of finished runs; None: 'vasp' beside the checkpoints."
     )
+
+    @classmethod
+    def here(cls) -> Self:
+        """Read the environment.
+
+        Raises
+        ------
+        InputError
+            A variable has a value that cannot be.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = f"DUALION_VASP_{str(first['loc'][0]).upper()}"
+            raise InputError(
+                f"{first['msg']} (seen: {first['input']!r})",
+                where=name,
+                remedy="see the table of variables in docs/vasp.md, or unset it",
+            ) from error
 
     @property
     def command(self) -> tuple[str, ...]:

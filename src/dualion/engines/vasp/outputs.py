@@ -218,14 +218,17 @@ def read_contcar(
     folder: Path, natoms: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     """Read cell and positions, in VASP's order; None: it is empty, cut off or not there."""
-    from pymatgen.io.vasp.inputs import Poscar
+    from pymatgen.io.vasp.inputs import BadPoscarWarning, Poscar
 
     file = folder / "CONTCAR"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            structure = Poscar.from_file(str(file), check_for_potcar=False).structure
-        except (OSError, ValueError, IndexError):
+            text = file.read_text(encoding="utf-8", errors="replace")
+            if not text.endswith("\n"):  # cut off, perhaps within a number
+                return None
+            structure = Poscar.from_str(text).structure
+        except (OSError, ValueError, IndexError, BadPoscarWarning):  # pymatgen raises that one
             return None
     cell, xyz = np.array(structure.lattice.matrix), np.array(structure.cart_coords)
     whole = len(structure) == natoms and bool(np.isfinite(xyz).all())

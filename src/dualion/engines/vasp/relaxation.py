@@ -70,7 +70,7 @@ def relax_structure(
     structure = Geometry.model_validate(structure)
     stamp = stamp_of(choice)
     preset = presets.preset_from(dict(entry_of(choice).kwargs))
-    machine = Machine()
+    machine = Machine.here()
     runs = Runs.of_job(machine)
     tally = Tally()
     now = _Progress(structure)

@@ -74,7 +74,7 @@ def run_static(geometry: Geometry, preset: presets.Preset, *, charge: int) -> An
     ModelFileError
         A POTCAR is not there.
     """
-    machine = Machine()
+    machine = Machine.here()
     runs = Runs.of_job(machine)
     folder = runs.folder / f"static-{os.getpid()}"
     made = vasp_input(
