@@ -35,7 +35,7 @@ FORCE_NOISE = 0.005
 """What a component of the forces of either engine scatters by, in eV/Å."""
 FACTOR_WIDTH = 0.25
 """How far from one the factor s on the prior is expected to be."""
-LENGTH, LENGTH_WIDTH, LENGTHS = 1.6, 0.4, (0.6, 4.0)
+LENGTH, LENGTH_WIDTH, LENGTHS = 1.6, 0.3, (1.0, 3.0)
 """Expected length l in Å, the width of its logarithm, and its bounds."""
 AMPLITUDE, AMPLITUDE_WIDTH, AMPLITUDES = 0.4, 0.7, (0.05, 5.0)
 """Expected amplitude a in eV, the width of its logarithm, and its bounds."""

@@ -1,12 +1,12 @@
 """The band on a surrogate: a costly engine is asked at the saddle alone.
 
-The band of :func:`~dualion.engines.neb.run_band` is converged on a surrogate, which at first is the
-cheap engine alone; the costly engine is asked where an image climbed to; the surrogate learns the
-difference; the band goes on from where it was. It has converged only when the *costly* forces at
-the saddle are below the threshold, the surrogate would not move its energy, and no other image may
-be higher, as far as the surrogate's uncertainty tells. Else the full band is run, from the best
-path so far. What is computed and what is only predicted is told in the findings, and so is what
-:func:`~dualion.engines.adaptive.run_adaptive` can prove of the saddle on the surrogate.
+A band on the surrogate, which at first is the cheap engine alone, shows where to begin. From then
+on one image climbs on the surrogate, the costly engine is asked where it ends, the surrogate
+learns the difference, and the image climbs on from there. It has converged only when the *costly*
+forces at the saddle are below the threshold, the surrogate would not move its energy, and on a way
+over it no other image may be higher, as far as the surrogate's uncertainty tells. Else the full
+band is run, from the best path so far. What is computed and what is only predicted is told in the
+findings.
 """
 
 from __future__ import annotations
@@ -17,9 +17,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dualion.engines.adaptive import FLAT, run_adaptive
+from dualion.engines.climb import tangent_at
 from dualion.engines.neb import require_image, run_band, tangents
-from dualion.engines.stretch import mirrored, straight
-from dualion.engines.surface import Point
+from dualion.engines.pulled import as_many
+from dualion.engines.saddle import SaddleSearch
+from dualion.engines.stretch import (
+    FellError,
+    NoProofError,
+    Notes,
+    RestError,
+    mirrored,
+    straight,
+)
+from dualion.engines.surface import Point, Surface
 from dualion.engines.surrogate import Surrogate
 from dualion.errors import EngineError
 from dualion.records import Finding, Images, as_vectors
@@ -37,10 +47,13 @@ if TYPE_CHECKING:
 
 CALLS = 30
 """Costly calls after which the full band is run."""
-STRIDE, JUMP = 0.35, 1.2
-"""A saddle moves by no more than the first between two costly calls, in Å; one that moves farther
-than the second is another saddle, and is looked at where it is.
+STRIDE, LEAST, JUMP = 0.35, 0.06, 1.2
+"""A saddle moves by no more than the first between two costly calls, in Å, and by less, down to the
+second, after bad predictions; one that moves farther than the third is another saddle, and is
+looked at where it is.
 """
+GOOD, BAD = 0.01, 0.03
+"""Errors in eV of a prediction that is good, and of one that is bad."""
 ERROR = 0.003
 """A saddle counts as converged if the surrogate moves its energy by less than this, in eV."""
 NEAR = 0.4
@@ -123,7 +136,15 @@ class _Search:
         self.flat = max(path.initial_energy, path.final_energy) + FLAT
         self.computed: list[Point] = []
         self.band: BandResult | None = None
+        self.along: Array | None = None
+        self.proof: tuple[Finding, ...] = ()
+        still = np.zeros_like(path.images.xyz[0])
+        self.ends = (
+            Point(path.images.xyz[0], path.initial_energy, still),
+            Point(path.images.xyz[-1], path.final_energy, still),
+        )
         self.looks = 0
+        self.stride = STRIDE
 
     def result(self) -> BandResult:
         """Return the band, from the surrogate or, where that fails, without it."""
@@ -138,30 +159,55 @@ class _Search:
         return self._told(saddle)
 
     def _learn_ends(self) -> None:
-        xyz = self.path.images.xyz
-        for place, energy in ((0, self.path.initial_energy), (-1, self.path.final_energy)):
-            end = Point(xyz[place], energy, np.zeros_like(xyz[place]))
+        for end in self.ends:
             self.surrogate.learn(end, force_noise=END_NOISE)
 
     def _solve(self) -> Point | None:
         """Return the highest point of the way, computed by the costly engine; None: not found."""
         last: Point | None = None
         while self.evaluate.calls - self.first_call < CALLS:
-            band = self.band = self._on_surrogate()
-            top = 1 + int(np.argmax(band.energies[1:-1]))
-            if last is not None and self._settled(band, top, last):
-                doubtful = self._doubtful(band, top, last)
-                if doubtful is None:
-                    return last
-                self.looks += 1
-                self._compute(band.xyz[doubtful])
+            aim = self._aim(last)
+            if last is None or not self._settled(aim, last):
+                last = self._stepped(last, aim.xyz)
                 continue
-            last = self._compute(_stepped(last, band.xyz[top]))
+            band = self.band = self._way_over(last)
+            doubtful = self._doubtful(band, last)
+            if doubtful is None:
+                return last
+            self.looks += 1
+            found = self._compute(band.xyz[doubtful])
+            if found.energy > last.energy:
+                last, self.along = found, None
         return None
 
-    def _on_surrogate(self) -> BandResult:
-        """Converge the band on the surrogate, from where it was."""
-        path = self.path if self.band is None else self._moved(self.band.xyz)
+    def _aim(self, last: Point | None) -> Point:
+        """Highest point of the way as the surrogate sees it: a saddle, or an image of a band."""
+        if last is not None:
+            surface = Surface(
+                self.surrogate.numbers, self.surrogate.cell, self.surrogate.evaluator()
+            )
+            seek = SaddleSearch(
+                surface,
+                self.path.mover,
+                fmax=0.5 * self.settings.fmax,
+                loosest=self.settings.fmax,
+                notes=Notes(),
+                check_budget=lambda: None,
+            )
+            along = tangent_at(last, self.ends) if self.along is None else self.along
+            try:
+                saddle = seek.find(surface.point(last.xyz), along, self.ends)
+            except (FellError, RestError, NoProofError):
+                self.along = None
+            else:
+                self.along = saddle.modes.vectors[0]
+                return saddle.point
+        band = self.band = self._pulled(self.path if self.band is None else self._moved(self.band))
+        top = 1 + int(np.argmax(band.energies[1:-1]))
+        return Point(band.xyz[top], float(band.energies[top]), band.forces[top - 1])
+
+    def _pulled(self, path: Path) -> BandResult:
+        """Converge a band on the surrogate."""
         settings = self.settings.model_copy(
             update={"fmax": 0.5 * self.settings.fmax, "steps": STEPS}
         )
@@ -170,29 +216,43 @@ class _Search:
             raise EngineError(found.failure)
         return found
 
-    def _moved(self, xyz: Array) -> Path:
+    def _way_over(self, saddle: Point) -> BandResult:
+        """Go over a saddle on the surrogate: the adaptive band if it is proven, else a full one."""
+        if saddle.energy > self.flat:
+            path = self.path.model_copy(update={"start": as_vectors(saddle.xyz)})
+            found = run_adaptive(path, self.surrogate.evaluator(), self.settings, guess=self.guess)
+            if found.proven and abs(float(found.energies.max()) - saddle.energy) < 2.0 * ERROR:
+                self.proof = found.findings
+                return found
+        self.proof = ()
+        first, last = self.ends
+        legs = [np.linspace(0.0, 1.0, 5)[:, None, None] * (b - a) + a
+                for a, b in ((first.xyz, saddle.xyz), (saddle.xyz, last.xyz))]  # fmt: skip
+        line = as_many(np.concatenate([legs[0], legs[1][1:]]), len(self.path.images))
         images = self.path.images
+        start = Images.from_array(images.lattice, images.species, line)
+        return self._pulled(self.path.model_copy(update={"images": start}))
+
+    def _moved(self, band: BandResult) -> Path:
+        images = self.path.images
+        xyz = as_many(band.xyz, len(images))
         moved = Images.from_array(images.lattice, images.species, xyz)
         return self.path.model_copy(update={"images": moved})
 
-    def _proof(self, saddle: Point) -> tuple[Finding, ...]:
-        """Tell what can be proven of a saddle on the surrogate."""
-        path = self.path.model_copy(update={"start": as_vectors(saddle.xyz)})
-        settings = self.settings.model_copy(update={"steps": STEPS})
-        found = run_adaptive(path, self.surrogate.evaluator(), settings, guess=self.guess)
-        difference = float(found.energies.max()) - saddle.energy
-        same = found.proven is True and abs(difference) < 2.0 * ERROR
-        told = Finding(
-            check="highest point of a proven way above the saddle" + ON_SURROGATE,
-            value=difference,
-            limit=2.0 * ERROR,
-            unit="eV",
-            passed=same,
-        )
-        if not same:
-            return (told,)
-        evidence = (f.model_copy(update={"check": f.check + ON_SURROGATE}) for f in found.findings)
-        return (*evidence, told)
+    def _stepped(self, last: Point | None, aim: Array) -> Point:
+        """Compute a point on the way to an aim, as far as predictions have been good."""
+        far = np.inf if last is None else float(np.linalg.norm(aim - last.xyz, axis=1).max())
+        if last is None or far > JUMP:
+            return self._compute(aim)
+        place = last.xyz + (aim - last.xyz) * min(1.0, self.stride / max(far, 1e-9))
+        predicted = self.surrogate.predict(place).energy
+        point = self._compute(place)
+        error = abs(point.energy - predicted)
+        if error > BAD:
+            self.stride = max(0.5 * self.stride, LEAST)
+        elif error < GOOD:
+            self.stride = min(1.5 * self.stride, STRIDE)
+        return point
 
     def _compute(self, xyz: Array) -> Point:
         point = self.surrogate.compute(xyz)
@@ -204,29 +264,29 @@ class _Search:
                 self.surrogate.learn(other)
         return point
 
-    def _settled(self, band: BandResult, top: int, last: Point) -> bool:
+    def _settled(self, aim: Point, last: Point) -> bool:
         """Whether the last point computed is the surrogate's saddle, by its costly forces."""
-        moved = float(np.linalg.norm(band.xyz[top] - last.xyz, axis=1).max())
-        if band.energies[top] < self.flat:  # no barrier: nothing has to be at rest there
+        moved = aim.distance(last)
+        if aim.energy < self.flat:  # no barrier: nothing has to be at rest there
             return moved < NEAR
-        agrees = abs(band.energies[top] - last.energy) < ERROR and moved < NEAR
+        agrees = abs(aim.energy - last.energy) < ERROR and moved < NEAR
         return agrees and last.largest_force < self.settings.fmax
 
-    def _doubtful(self, band: BandResult, top: int, last: Point) -> int | None:
+    def _doubtful(self, band: BandResult, saddle: Point) -> int | None:
         """Image most likely to be higher than the saddle, if any may be."""
         if self.looks >= LOOKS:
             return None
-        excess = self._excess(band, top, last)
+        excess = self._excess(band, saddle)
         worst = max(excess, key=excess.__getitem__, default=None)
         return worst if worst is not None and excess[worst] > 0.0 else None
 
-    def _excess(self, band: BandResult, top: int, saddle: Point) -> dict[int, float]:
+    def _excess(self, band: BandResult, saddle: Point) -> dict[int, float]:
         """How far the images that are not known may lie above the saddle, in eV."""
         ceiling = max(saddle.energy, self.flat)
         return {
             k: band.energies[k] + WIDTHS * self.surrogate.predict(band.xyz[k]).spread - ceiling
             for k in range(1, len(band.xyz) - 1)
-            if k != top and self.surrogate.distance(band.xyz[k]) > KNOWN
+            if self.surrogate.distance(band.xyz[k]) > KNOWN
         }
 
     # ------------------------------------------------------------------ the result
@@ -235,7 +295,8 @@ class _Search:
         """Write the surrogate's band down, with the saddle as the costly engine sees it."""
         band = self.band
         assert band is not None  # noqa: S101 - a saddle was found on it
-        top = 1 + int(np.argmax(band.energies[1:-1]))
+        gaps = np.linalg.norm(band.xyz[1:-1] - saddle.xyz, axis=2).max(axis=1)
+        top = 1 + int(np.argmin(gaps))
         xyz, energies, forces = band.xyz.copy(), band.energies.copy(), band.forces.copy()
         xyz[top], energies[top], forces[top - 1] = saddle.xyz, saddle.energy, saddle.forces
         spreads = [self.surrogate.predict(x).spread for x in xyz[1:-1]]
@@ -243,10 +304,16 @@ class _Search:
         along = np.einsum("iaj,iaj->i", forces, unit)
         across = np.linalg.norm(forces - along[:, None, None] * unit, axis=2).max(axis=1)
         gaps = np.linalg.norm(np.diff(xyz, axis=0), axis=(1, 2))
-        higher = max(self._excess(band, top, saddle).values(), default=0.0)
+        higher = max(self._excess(band, saddle).values(), default=0.0)
         calls = self.evaluate.calls - self.first_call
+        barrier = bool(energies[top] > max(energies[0], energies[-1]))
         findings = [
-            *(self._proof(saddle) if saddle.energy > self.flat else ()),
+            *(f.model_copy(update={"check": f.check + ON_SURROGATE}) for f in self.proof),
+            Finding(
+                check="saddle proven to join the ends" + ON_SURROGATE,
+                value=float(bool(self.proof)),
+                passed=bool(self.proof) or not barrier,
+            ),
             Finding(check="force calls of the engine, the rest is the surrogate's", value=calls),
             Finding(check="factor on the surrogate's prior", value=self.surrogate.factor),
             Finding(
@@ -268,7 +335,6 @@ class _Search:
                 passed=higher <= 0.0,
             ),
         ]
-        barrier = energies[top] > max(energies[0], energies[-1])
         return replace(
             band,
             xyz=xyz,
@@ -288,7 +354,7 @@ class _Search:
 
     def _without(self, reason: str) -> BandResult:
         """Run the full band of the costly engine, from the best path so far."""
-        path = self.path if self.band is None else self._moved(self.band.xyz)
+        path = self.path if self.band is None else self._moved(self.band)
         found = run_band(path, self.evaluate, self.settings)
         calls = self.evaluate.calls - self.first_call
         finding = Finding(
@@ -297,14 +363,3 @@ class _Search:
             unit="force calls",
         )
         return replace(found, force_calls=calls, findings=(*found.findings, finding))
-
-
-def _stepped(last: Point | None, aim: Array) -> Array:
-    """Go from the last point towards the next, but not too far at once."""
-    if last is None:
-        return aim
-    far = float(np.linalg.norm(aim - last.xyz, axis=1).max())
-    if far > JUMP:
-        return aim
-    step: Array = last.xyz + (aim - last.xyz) * min(1.0, STRIDE / max(far, 1e-9))
-    return step
