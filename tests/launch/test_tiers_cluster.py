@@ -144,6 +144,6 @@ def test_a_band_that_goes_on_is_promoted_when_it_has_converged(inside):
     assert sorted(len(each["promoted"]) for each in promotions(inside)) == [0, 2]
     assert isinstance(cluster, Cluster)
     outcomes = Counter(each["metadata"]["outcome"] for each in inside.raw_records())
-    # Those that were cut short, the same when they went on, and two of the second tier.
-    assert outcomes["unconverged"] == 6 + 2
-    assert outcomes["converged"] == 6
+    # Those that were cut short; the same when they went on, and two of the second tier, for which
+    # the few steps are enough.
+    assert outcomes == {"unconverged": 6, "converged": 6 + 2}
