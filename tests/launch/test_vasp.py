@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import signal
-import time
-from pathlib import Path
 
 import pytest
 
@@ -144,57 +141,6 @@ def test_fireworks_gives_what_the_local_run_gives(local, cluster_in, potcars):
     assert found == expected(rows, 1e-6)
     assert not list((on_cluster.work / "checkpoints").glob("*"))
     assert list((on_cluster.work / "vasp").glob("*/run-1/INCAR.gz"))
-
-
-@pytest.mark.slow
-def test_a_worker_that_is_stopped_in_a_band_leaves_images_that_the_next_goes_on_from(
-    local, cluster_in, potcars
-):
-    _, rows, _ = local
-    on_cluster = on_pad(cluster_in, potcars, "stopped")
-    on_cluster.ok("submit", str(on_cluster.bench.campaign("metal", VASP)))
-    on_cluster.bench.environment["VASP_STANDIN_PAUSE"] = "0.8"
-    process = on_cluster.bench.start(
-        "rocket", "rapidfire", "--profile", str(on_cluster.folder / "launch" / "here.yaml")
-    )
-    deadline = time.monotonic() + 500
-    while not band_steps(on_cluster.work):
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.2)
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
-    images = sorted((on_cluster.work / "checkpoints").glob("*/vasp/run-*/0[1-3]/CONTCAR"))
-    assert images
-    assert not alive(on_cluster.work), "VASP goes on without its worker"
-    on_cluster.bench.environment.pop("VASP_STANDIN_PAUSE")
-    on_cluster.ok("recover")
-    on_cluster.ok("launch")
-    assert on_cluster.finished()
-    found = {r["metadata"]["record_id"]: r["metadata"]["forward"] for r in on_cluster.raw_records()}
-    assert found == expected(rows, 0.005)
-    continued = [
-        sorted(p.name for p in folder.iterdir())
-        for folder in (on_cluster.work / "vasp").iterdir()
-        if (folder / "run-1" / "01").is_dir()
-    ]
-    assert max(map(len, continued)) >= 3  # settling, stopped; gone on; climbing
-
-
-def band_steps(work: Path) -> bool:
-    files = list((work / "checkpoints").glob("*/vasp/run-*/0[1-3]/OSZICAR"))
-    return len(files) == 3 and all(file.read_text().count("F=") >= 2 for file in files)
-
-
-def alive(work: Path) -> bool:
-    """Whether a process has its folder under here."""
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and (entry / "cwd").readlink().is_relative_to(work):
-                return True
-        except OSError:
-            continue
-    return False
 
 
 def test_images_and_ranks_are_checked_before_anything_is_submitted(bench, tmp_path):

@@ -85,7 +85,7 @@ def test_a_relaxation_that_cannot_be_saved_says_why(vasp, shaken, failure):
     assert (vasp.folder / "vasp" / "end" / "run-1" / "custodian.json.gz").exists()
 
 
-@pytest.mark.parametrize("failure", ["nelm!", "crash!"])
+@pytest.mark.parametrize("failure", [pytest.param("nelm!", marks=pytest.mark.slow), "crash!"])
 def test_a_band_that_cannot_be_saved_says_why_and_gives_no_barrier(vasp, copper_path, failure):
     vasp.patch.setenv("DUALION_VASP_CORRECTIONS", "3")
     vasp.fail(failure)
@@ -164,7 +164,9 @@ def killed(vasp, copper_path):
     return run
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_a_band_killed_on_its_way_goes_on_from_its_images(
     vasp, finished, copper_path, killed, number
 ):
