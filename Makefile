@@ -48,7 +48,7 @@ smoke: $(GPAW_STAMP)
 	$(BIN)/python benchmarks/dft/plain_gpaw.py --compare \
 		"$${DUALION_RUNS:-runs}/dft_smoke/barriers.csv"
 
-# Not in parallel: the campaign among them has two workers of its own.
+# Not in parallel: each evaluation takes a core for seconds.
 gpaw-test: $(GPAW_STAMP)
 	$(BIN)/python -m pytest -m gpaw
 

@@ -8,7 +8,7 @@ at the saddle. The straight path is a ridge 0.2 eV above the saddle: the ion sta
     python benchmarks/dft/plain_gpaw.py --write benchmarks/dft/plain_gpaw.json     # minutes
     python benchmarks/dft/plain_gpaw.py --compare runs/dft_smoke/barriers.csv
 
-The second holds a campaign's table against the stored numbers and fails beyond 5 meV.
+The second holds a campaign's table against the stored numbers and fails beyond 10 meV.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 STORED = Path(__file__).with_suffix(".json")
-AGREE = 0.005
+AGREE = 0.010
 """Largest difference of two barriers, in eV."""
 LATTICE = 5.1295
 """Cubic cell edge of LiCl, in Å (the one in structures/cif/licl.cif)."""
