@@ -20,6 +20,8 @@ if [ -z "$venv" ] || ! "$python" -c 'import sys; sys.exit(sys.version_info < (3,
     exit 1
 fi
 
+python=$(cd "$venv" && pwd)/bin/python
+
 # It is there when a calculator can be built: the module compiled, a setup and a functional found.
 works() {
     (cd / && "$python" - <<'PYTHON'
