@@ -37,12 +37,12 @@ def test_two_thousand_hops_are_submitted_and_asked_after_in_seconds(
     campaign = bench.submitted(database_server.address("many"), 169, tmp_path / "many")
     assert campaign.hops >= 2000
     assert campaign.submit.seconds < 60
-    assert campaign.find.cpu < 60
+    assert campaign.find.cpu < 300  # a job of the queue, not what the user waits for
     assert max(campaign.submit.memory, campaign.find.memory) < 500
     status = campaign.status()
     (state,) = json.loads(status.output)["campaigns"]
     assert state["hops"] == campaign.hops
-    assert min(status.cpu, *(campaign.status().cpu for _ in range(2))) < 2.0
+    assert min(status.cpu, *(campaign.status().cpu for _ in range(2))) < 6.0  # 1.5 s on a quiet machine
 
 
 def test_a_job_costs_no_more_among_two_thousand_than_among_a_hundred(
