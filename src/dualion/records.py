@@ -52,6 +52,12 @@ def as_vectors(array: NDArray[np.float64]) -> tuple[Vec3, ...]:
     return tuple((float(x), float(y), float(z)) for x, y, z in np.asarray(array, dtype=float))
 
 
+def _numbers(species: tuple[str, ...]) -> NDArray[np.int64]:
+    from ase.data import atomic_numbers
+
+    return np.array([atomic_numbers[symbol] for symbol in species])
+
+
 class Record(BaseModel):
     """Base of all records: frozen, no unknown fields."""
 
@@ -134,6 +140,11 @@ class Geometry(Record):
     def fractional(self) -> NDArray[np.float64]:
         """Fractional positions, shape (n, 3), not wrapped."""
         return self.xyz @ np.linalg.inv(self.cell)
+
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        """Atomic numbers, shape (n,)."""
+        return _numbers(self.species)
 
     @property
     def volume(self) -> float:
@@ -221,6 +232,11 @@ class Images(Record):
     def cell(self) -> NDArray[np.float64]:
         """Lattice vectors as rows, shape (3, 3), in Å."""
         return np.array(self.lattice, dtype=float)
+
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        """Atomic numbers, shape (n,)."""
+        return _numbers(self.species)
 
     def geometry(self, index: int) -> Geometry:
         """Return one image."""

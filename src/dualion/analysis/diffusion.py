@@ -9,6 +9,7 @@ from pydantic import Field
 from scipy import constants
 from scipy.sparse.csgraph import connected_components
 
+from dualion.analysis.jumps import jump_network
 from dualion.errors import InputError
 from dualion.records import Matrix3, Record, as_vectors
 
@@ -157,7 +158,6 @@ def diffusivity(
     InputError
         If temperature or frequency is not positive.
     """
-    from dualion.analysis.jumps import jump_network
 
     def mean(given: Mapping[str, ClassBarrier], kelvin: float) -> float:
         tensor = diffusion_tensor(

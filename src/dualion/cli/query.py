@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from dualion.cli.listing import Column, counted, one_form, print_listing
 from dualion.cli.selection import (
     FIELDS,
@@ -22,6 +24,11 @@ from dualion.cli.selection import (
     reading,
     select,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dualion.records import HopRecord
 
 SHOWN = (
     Column("framework", "framework"),
@@ -72,9 +79,9 @@ def query(
         limit=limit if charge is None else None,
     )
     with reading(store) as opened:
-        records = list(opened.query(wanted))
-    if charge is not None:
-        records = of_charge(records, charge)[:limit]
-    rows = [flat(record) for record in records]
+        found: Iterable[HopRecord] = opened.query(wanted)
+        if charge is not None:
+            found = of_charge(found, charge)[:limit]
+        rows = [flat(record) for record in found]
     columns = tuple(Column(key, key) for key in FIELDS) if as_csv else SHOWN
     print_listing(rows, columns, as_json=as_json, as_csv=as_csv, title=counted(len(rows), "record"))

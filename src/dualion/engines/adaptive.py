@@ -18,7 +18,7 @@ import numpy as np
 
 from dualion.engines.budget import Budget
 from dualion.engines.climb import tangent_at
-from dualion.engines.neb import BandResult, require_image, tangents
+from dualion.engines.neb import BandResult, along_and_across, require_image, tangents
 from dualion.engines.proof import BELOW, INVARIANT, Descent
 from dualion.engines.pulled import Bands, as_many, fewer, taut
 from dualion.engines.saddle import CALLS, SOFT, Saddle, SaddleSearch
@@ -37,6 +37,7 @@ from dualion.engines.stretch import (
 from dualion.engines.surface import Point, Surface
 from dualion.errors import EngineError
 from dualion.records import Path
+from dualion.structures.interpolation import lengths_along
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -115,13 +116,10 @@ class _Search:
     def __init__(
         self, path: Path, evaluate: Evaluator, settings: BandSettings, guess: Guess
     ) -> None:
-        from ase.data import atomic_numbers
-
         self.path = path
         self.settings = settings
         self.guess = guess
-        numbers = np.array([atomic_numbers[s] for s in path.images.species])
-        self.surface = Surface(numbers, path.images.cell, evaluate)
+        self.surface = Surface(path.images.numbers, path.images.cell, evaluate)
         self.notes = Notes()
         self.budget = Budget(evaluate, SHORT_CALLS)
         self.bands = Bands(path, evaluate, self.budget)
@@ -367,10 +365,7 @@ class _Search:
         xyz = np.stack([point.xyz for point in stretch.points])
         energies = np.array([point.energy for point in stretch.points])
         forces = np.stack([point.forces for point in stretch.points])[1:-1]
-        unit = tangents(xyz, energies)
-        along = np.einsum("iaj,iaj->i", forces, unit)
-        across = np.linalg.norm(forces - along[:, None, None] * unit, axis=2).max(axis=1)
-        gaps = np.linalg.norm(np.diff(xyz, axis=0), axis=(1, 2))
+        along, across = along_and_across(xyz, energies, forces)
         top = top_of(stretch.points)
         for reason in self.notes.fallbacks:
             self.notes.add(f"a shorter search did not do: {reason}", calls, unit="force calls")
@@ -378,7 +373,7 @@ class _Search:
             xyz=xyz,
             energies=energies,
             tangent_forces=np.concatenate([[0.0], along, [0.0]]),
-            coordinates=np.concatenate([[0.0], np.cumsum(gaps)]),
+            coordinates=lengths_along(xyz),
             climbing=top if energies[top] > max(energies[0], energies[-1]) else None,
             climb_force=float(np.linalg.norm(forces[top - 1], axis=1).max()),
             max_force=float(across.max()),

@@ -12,6 +12,8 @@ from dualion.errors import InputError
 from dualion.records import Geometry, Path
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jobflow.core.job import Job
     from jobflow.core.reference import OutputReference
 
@@ -75,10 +77,8 @@ class AseEngine:
         name: str | None = None,
     ) -> Job:
         """Return a job whose output is a ``Relaxed``; see :class:`~dualion.engines.base.Engine`."""
-        from dualion.engines.jobs import relax_job
-
         self._check_charge(charge)
-        job = relax_job(
+        job = self._relax_job()(
             structure=structure,
             choice=self.choice,
             settings=settings,
@@ -99,12 +99,24 @@ class AseEngine:
         name: str | None = None,
     ) -> Job:
         """Return a job whose output is a ``Band``; see :class:`~dualion.engines.base.Engine`."""
-        from dualion.engines.jobs import band_job
-
         self._check_charge(charge)
-        job = band_job(path=path, choice=self.choice, settings=settings, climb=climb, charge=charge)
+        make = self._band_job(settings)
+        job = make(path=path, choice=self.choice, settings=settings, climb=climb, charge=charge)
         subject = f" of {path.images.species[path.mover]}" if isinstance(path, Path) else ""
         return self._labelled(job, "band", name or f"band{subject}")
+
+    def _relax_job(self) -> Callable[..., Job]:
+        """Maker of the job that relaxes."""
+        from dualion.engines.jobs import relax_job
+
+        return relax_job
+
+    def _band_job(self, settings: BandSettings) -> Callable[..., Job]:
+        """Maker of the job that converges a band with these settings."""
+        from dualion.engines.jobs import band_job
+
+        del settings
+        return band_job
 
     def _labelled(self, job: Job, kind: str, name: str) -> Job:
         job.name = name

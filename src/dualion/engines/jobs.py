@@ -23,7 +23,7 @@ from dualion.engines.surrogate_relaxation import relax_by_surrogate
 from dualion.errors import CheckpointBusyError, InputError
 from dualion.records import Band, EngineStamp, Geometry, Images, Path, Relaxed
 from dualion.settings import BandSettings, RelaxSettings
-from dualion.structures.interpolation import images_between
+from dualion.structures.interpolation import images_between, lengths_along
 
 if TYPE_CHECKING:
     from dualion.engines.evaluator import Source
@@ -205,14 +205,13 @@ def _residual_norm(found: BandResult) -> float:
 
 def without_steps(path: Path, stamp: EngineStamp, charge: int) -> Band:
     """Return a path as a band that nothing was computed for, its energies on a line."""
-    gaps = np.linalg.norm(np.diff(path.images.xyz, axis=0), axis=(1, 2))
     line = np.linspace(path.initial_energy, path.final_energy, len(path.images))
     return Band(
         images=path.images,
         mover=path.mover,
         energies=tuple(map(float, line)),
         tangent_forces=(0.0,) * len(path.images),
-        coordinates=(0.0, *map(float, np.cumsum(gaps))),
+        coordinates=tuple(map(float, lengths_along(path.images.xyz))),
         climbing=None,
         climb_force=0.0,
         max_force=0.0,

@@ -15,6 +15,7 @@ import numpy as np
 
 from dualion.engines.descent import Descent, Fire, QuasiNewton
 from dualion.errors import EngineError, InputError
+from dualion.structures.interpolation import lengths_along
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -113,6 +114,30 @@ def tangents(xyz: NDArray[np.float64], energies: NDArray[np.float64]) -> NDArray
     return unit
 
 
+def along_and_across(
+    xyz: NDArray[np.float64], energies: NDArray[np.float64], forces: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Split the true forces on the interior images of a band.
+
+    Parameters
+    ----------
+    xyz, energies
+        Of all m images, shapes (m, n, 3) and (m,), in Å and eV.
+    forces
+        Of the interior ones, shape (m − 2, n, 3), in eV/Å.
+
+    Returns
+    -------
+    tuple of ndarray
+        The force on the unit tangent, and the largest force on an atom without that part; both of
+        shape (m − 2,), in eV/Å.
+    """
+    unit = tangents(xyz, energies)
+    along = np.einsum("iaj,iaj->i", forces, unit)
+    across = np.linalg.norm(forces - along[:, None, None] * unit, axis=2).max(axis=1)
+    return along, across
+
+
 def neb_forces(
     xyz: NDArray[np.float64],
     energies: NDArray[np.float64],
@@ -169,13 +194,11 @@ class _Band:
     def __init__(
         self, path: Path, evaluate: Evaluator, settings: BandSettings, *, climb: bool
     ) -> None:
-        from ase.data import atomic_numbers
-
         xyz = path.images.xyz
         share = np.linspace(0.0, 1.0, len(xyz))
         # Before the first evaluation, and after a failure of it: a straight line between the ends.
         line = (1.0 - share) * path.initial_energy + share * path.final_energy
-        self.numbers = np.array([atomic_numbers[s] for s in path.images.species])
+        self.numbers = path.images.numbers
         self.cell = path.images.cell
         self.evaluate = evaluate
         self.settings = settings
@@ -289,12 +312,11 @@ def run_band(
     state = band.state
     highest = int(np.argmax(state.energies[1:-1]))
     watched = highest if band.climbing is None else band.climbing - 1
-    gaps = np.linalg.norm(np.diff(state.xyz, axis=0), axis=(1, 2))
     return BandResult(
         xyz=state.xyz,
         energies=state.energies,
         tangent_forces=np.concatenate([[0.0], along, [0.0]]),
-        coordinates=np.concatenate([[0.0], np.cumsum(gaps)]),
+        coordinates=lengths_along(state.xyz),
         climbing=band.climbing,
         climb_force=float(largest[watched]),
         max_force=float(largest.max()),

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+DRIVERS = frozenset({"relax", "band"})
+"""Kinds of jobs that make force calls, one after the other; these may be jobs of their own."""
+
+
 class Configuration(Record):
     """One configuration, to the last bit: what a single-point calculation is given."""
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from dualion.engines.adaptive import FLAT, run_adaptive
 from dualion.engines.climb import tangent_at
-from dualion.engines.neb import require_image, run_band, tangents
+from dualion.engines.neb import along_and_across, require_image, run_band
 from dualion.engines.pulled import as_many
 from dualion.engines.saddle import SaddleSearch
 from dualion.engines.stretch import (
@@ -33,6 +33,7 @@ from dualion.engines.surface import Point, Surface
 from dualion.engines.surrogate import Surrogate
 from dualion.errors import EngineError
 from dualion.records import Finding, Images, as_vectors
+from dualion.structures.interpolation import lengths_along
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -124,14 +125,11 @@ class _Search:
         settings: BandSettings,
         guess: Guess,
     ) -> None:
-        from ase.data import atomic_numbers
-
-        numbers = np.array([atomic_numbers[s] for s in path.images.species])
         self.path = path
         self.evaluate = evaluate
         self.settings = settings
         self.guess = guess
-        self.surrogate = Surrogate(numbers, path.images.cell, evaluate, prior)
+        self.surrogate = Surrogate(path.images.numbers, path.images.cell, evaluate, prior)
         self.first_call = evaluate.calls
         self.flat = max(path.initial_energy, path.final_energy) + FLAT
         self.computed: list[Point] = []
@@ -300,10 +298,7 @@ class _Search:
         xyz, energies, forces = band.xyz.copy(), band.energies.copy(), band.forces.copy()
         xyz[top], energies[top], forces[top - 1] = saddle.xyz, saddle.energy, saddle.forces
         spreads = [self.surrogate.predict(x).spread for x in xyz[1:-1]]
-        unit = tangents(xyz, energies)
-        along = np.einsum("iaj,iaj->i", forces, unit)
-        across = np.linalg.norm(forces - along[:, None, None] * unit, axis=2).max(axis=1)
-        gaps = np.linalg.norm(np.diff(xyz, axis=0), axis=(1, 2))
+        along, across = along_and_across(xyz, energies, forces)
         higher = max(self._excess(band, saddle).values(), default=0.0)
         calls = self.evaluate.calls - self.first_call
         barrier = bool(energies[top] > max(energies[0], energies[-1]))
@@ -341,7 +336,7 @@ class _Search:
             energies=energies,
             forces=forces,
             tangent_forces=np.concatenate([[0.0], along, [0.0]]),
-            coordinates=np.concatenate([[0.0], np.cumsum(gaps)]),
+            coordinates=lengths_along(xyz),
             climbing=top if barrier else None,
             climb_force=saddle.largest_force,
             max_force=float(across.max()),

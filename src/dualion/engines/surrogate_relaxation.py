@@ -61,13 +61,10 @@ class _Run:
     def __init__(
         self, geometry: Geometry, evaluate: Evaluator, prior: Source, settings: RelaxSettings
     ) -> None:
-        from ase.data import atomic_numbers
-
-        numbers = np.array([atomic_numbers[s] for s in geometry.species])
         self.geometry = geometry
         self.evaluate = evaluate
         self.settings = settings
-        self.surrogate = Surrogate(numbers, geometry.cell, evaluate, prior)
+        self.surrogate = Surrogate(geometry.numbers, geometry.cell, evaluate, prior)
         self.first_call = evaluate.calls
         self.best: Point | None = None
 

@@ -22,7 +22,7 @@ from jobflow.core.job import Response
 
 from dualion.engines.checkpoint import job_scope
 from dualion.engines.fingerprint import stamp_of
-from dualion.engines.point import PointResult, PointsNeeded, point_jobs
+from dualion.engines.point import DRIVERS, PointResult, PointsNeeded, point_jobs
 from dualion.errors import DualionError, RunError
 from dualion.launch.claims import LEASE, claimed
 from dualion.launch.delivery import OutputStore, uuid_of
@@ -45,11 +45,8 @@ if TYPE_CHECKING:
 
 CHECKPOINTS = "checkpoints"
 
-HEAVY = frozenset({"relax", "band"})
-"""Kinds of jobs that make force calls, one after the other: these have checkpoints."""
-
-CLAIMED = HEAVY | {"point"}
-"""Kinds of jobs that nobody computes while somebody else does."""
+CLAIMED = DRIVERS | {"point"}
+"""Kinds of jobs that nobody computes while somebody else does; these have checkpoints."""
 
 _KEPT = 64
 """Outputs and documents that a worker keeps in memory."""
@@ -256,7 +253,7 @@ class Computer:
                 checkpoint=checkpoint if kept else None,
                 progress=progress,
                 computed=computed,
-                points=self._points if self.outer and document.kind in HEAVY else None,
+                points=self._points if self.outer and document.kind in DRIVERS else None,
             ):
                 answer = function(**arguments)
         except PointsNeeded as needed:

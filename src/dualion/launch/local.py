@@ -24,12 +24,13 @@ from jobflow.core.reference import OutputReference, find_and_resolve_references
 
 from dualion.analysis.promotion import Promotion
 from dualion.engines.fingerprint import stamp_of
+from dualion.engines.point import DRIVERS
 from dualion.engines.registry import EngineChoice
 from dualion.errors import DualionError, RunError, StoreError
 from dualion.launch.affinity import cpus_for
 from dualion.launch.node import Node, is_outputs
 from dualion.launch.outputs import Outputs
-from dualion.launch.parking import DRIVERS, ParkingLot
+from dualion.launch.parking import ParkingLot
 from dualion.launch.pool import Pool, Worker
 from dualion.launch.state import RunState
 from dualion.launch.task import (

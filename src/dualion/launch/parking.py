@@ -16,10 +16,6 @@ if TYPE_CHECKING:
     from dualion.engines.point import PointLookup
 
 
-DRIVERS = frozenset({"relax", "band"})
-"""Kinds of jobs whose force calls may be jobs of their own."""
-
-
 def lookup_in(known: dict[str, dict[str, Any]]) -> PointLookup:
     """Return what looks points up among some that came with a task.
 

@@ -231,14 +231,27 @@ def waiting_words(firework: dict[str, Any], missing: set[str], failed: set[str])
     return f"{words} ({broken} failed)" if broken else words
 
 
+def awaited(
+    fireworks: Iterable[dict[str, Any]], cluster: Cluster
+) -> tuple[set[str], dict[str, dict[int, str]]]:
+    """Look after all that some parked drivers wait for.
+
+    Returns
+    -------
+    tuple
+        Outputs that are not there, and the states of the points' Fireworks, by job and id.
+    """
+    waits = [each["spec"]["dualion"][WAITS] for each in fireworks]
+    missing = outputs_missing({one for each in waits for one in each["outputs"]}, cluster)
+    return missing, firework_states({one for each in waits for one in each["jobs"]}, cluster)
+
+
 def words_of(fireworks: Iterable[dict[str, Any]], cluster: Cluster) -> dict[int, str]:
     """Say what some parked drivers wait for, by the id of their Firework."""
     all_parked = list(fireworks)
-    waits = [each["spec"]["dualion"][WAITS] for each in all_parked]
-    if not waits:
+    if not all_parked:
         return {}
-    missing = outputs_missing({one for each in waits for one in each["outputs"]}, cluster)
-    states = firework_states({one for each in waits for one in each["jobs"]}, cluster)
+    missing, states = awaited(all_parked, cluster)
     failed = {job for job, there in states.items() if set(there.values()) == {"FIZZLED"}}
     return {each["fw_id"]: waiting_words(each, missing, failed) for each in all_parked}
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from dualion.launch.points import is_parked, words_of
+from dualion.launch.points import LIVE, is_parked, words_of
 
 if TYPE_CHECKING:
     from dualion.launch.cluster import Cluster
@@ -156,7 +156,7 @@ def under_way(cluster: Cluster, campaign_id: str, job_ids: list[str]) -> int:
         query = {
             "spec.dualion.campaign": campaign_id,
             "spec.dualion.job": {"$in": job_ids[start : start + _AT_A_TIME]},
-            "state": {"$in": ["WAITING", "READY", "RESERVED", "RUNNING", "PAUSED"]},
+            "state": {"$in": LIVE},
         }
         count += cluster.ask(lambda query=query: pad.fireworks.count_documents(query))  # type: ignore[misc]
     return count

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dualion.launch.points import (
     LIVE,
     WAITS,
-    firework_states,
-    outputs_missing,
+    awaited,
     parked,
     wake_one,
 )
@@ -58,11 +57,10 @@ def _reasons(cluster: Cluster, campaign_id: str | None) -> list[tuple[dict[str, 
     waiting = parked(cluster, campaign_id)
     if not waiting:
         return []
-    waits = [each["spec"]["dualion"][WAITS] for each in waiting]
-    missing = outputs_missing({one for each in waits for one in each["outputs"]}, cluster)
-    states = firework_states({one for each in waits for one in each["jobs"]}, cluster)
+    missing, states = awaited(waiting, cluster)
     found = []
-    for firework, wanted in zip(waiting, waits, strict=True):
+    for firework in waiting:
+        wanted = firework["spec"]["dualion"][WAITS]
         lost = [
             job
             for job, uuid in zip(wanted["jobs"], wanted["outputs"], strict=True)

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from dualion.records import Finding, Geometry, Images, Record, as_vectors
 from dualion.structures.displacement import in_band_order, minimum_image
-from dualion.structures.interpolation import closest_pair
+from dualion.structures.interpolation import closest_pair, lengths_along
 from dualion.structures.transfer import SAME_CELL, SAME_ENDS
 
 if TYPE_CHECKING:
@@ -166,8 +166,7 @@ def spread(images: Array, count: int, top: int) -> tuple[Array, int]:
     """
     if len(images) == count:
         return images, top
-    gaps = np.linalg.norm(np.diff(images, axis=0), axis=(1, 2))
-    place = np.concatenate([[0.0], np.cumsum(gaps)])
+    place = lengths_along(images)
     share = place[top] / place[-1] if place[-1] else 0.5
     kept = int(np.clip(round(share * (count - 1)), 1, count - 2))
     wanted = np.concatenate(

@@ -25,6 +25,23 @@ COUNT = 9
 """Images made by :func:`images_between`, ends included."""
 
 
+def lengths_along(images: Array) -> Array:
+    """Length along a row of images, in configuration space, up to each of them.
+
+    Parameters
+    ----------
+    images
+        Continuous positions, shape (m, n, 3), in Å.
+
+    Returns
+    -------
+    ndarray
+        Shape (m,), in Å; starts at 0.
+    """
+    gaps = np.linalg.norm(np.diff(images, axis=0), axis=(1, 2))
+    return np.concatenate([[0.0], np.cumsum(gaps)])
+
+
 def images_between(first: Array, last: Array, *, cell: Array, species: Sequence[str]) -> Array:
     """Nine images between two configurations, straight unless atoms would collide.
 

@@ -30,6 +30,7 @@ from dualion.records import (
     content_hash,
 )
 from dualion.structures.cations import CATIONS
+from dualion.structures.interpolation import lengths_along
 from dualion.workflows.jobs import make_record
 from dualion.workflows.reading import (
     INGESTED,
@@ -129,7 +130,7 @@ def are_projected(
     along
         Forces on the tangent of the interior images, in eV/Å.
     """
-    path = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(xyz, axis=0), axis=(1, 2)))])
+    path = lengths_along(xyz)
     expected = -(energies[2:] - energies[:-2]) / (path[2:] - path[:-2])
     if np.abs(expected).max() < STEEP:
         return False
@@ -211,7 +212,6 @@ def _band(
     foreign: ForeignBand,
 ) -> Band:
     xyz = images.xyz
-    gaps = np.linalg.norm(np.diff(xyz, axis=0), axis=(1, 2))
     inner = len(xyz) - 2
     along = np.zeros(inner) if nudged.along is None else nudged.along
     largest = np.full(inner, UNKNOWN_FORCE) if nudged.largest is None else nudged.largest
@@ -221,7 +221,7 @@ def _band(
         mover=len(images.species) - 1,
         energies=tuple(float(e) for e in energies),
         tangent_forces=(0.0, *(float(f) for f in along), 0.0),
-        coordinates=(0.0, *(float(x) for x in np.cumsum(gaps))),
+        coordinates=tuple(float(x) for x in lengths_along(xyz)),
         climbing=climbing,
         climb_force=float(largest[watched]),
         max_force=float(largest.max()),

@@ -39,6 +39,7 @@ from dualion.engines.vasp.outputs import (
 )
 from dualion.errors import EngineError
 from dualion.records import Band, Finding, Images, Path
+from dualion.structures.interpolation import lengths_along
 
 if TYPE_CHECKING:
     import pathlib
@@ -257,7 +258,6 @@ class _Run:
             return empty.model_copy(update={"failure": failure or "VASP made no step of the band"})
         xyz = np.concatenate([self.path.images.xyz[:1], state.xyz, self.path.images.xyz[-1:]])
         energies = np.array([self._ends[0], *state.energies, self._ends[1]])
-        gaps = np.linalg.norm(np.diff(xyz, axis=0), axis=(1, 2))
         top = int(np.argmax(state.energies))
         climbs = self.now.climbing and self._has_peak(state)
         return Band(
@@ -265,7 +265,7 @@ class _Run:
             mover=self.path.mover,
             energies=tuple(map(float, energies)),
             tangent_forces=(0.0, *map(float, state.along), 0.0),
-            coordinates=(0.0, *map(float, np.cumsum(gaps))),
+            coordinates=tuple(map(float, lengths_along(xyz))),
             climbing=top + 1 if climbs else None,
             climb_force=float(state.largest[top]),
             max_force=float(state.largest.max()),
