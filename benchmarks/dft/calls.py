@@ -37,7 +37,7 @@ KEPT = 6
 
 
 class Gpaw:
-    """GPAW as a :class:`~dualion.engines.evaluator.Source`: PBE, plane waves, one k-point."""
+    """GPAW as a :class:`~dualion.engines.evaluator.Source`: PBE, plane waves, 2×2×2 k-points."""
 
     def __init__(self, system: System) -> None:
         self.system = system
@@ -69,9 +69,9 @@ class Gpaw:
             calculator = GPAW(
                 mode=PW(self.system.cutoff),
                 xc="PBE",
-                kpts=np.full((1, 3), self.system.kpoint),
+                kpts=(2, 2, 2),
                 charge=CHARGE,
-                symmetry="off",
+                symmetry={"point_group": False},  # time reversal halves the points
                 occupations=FermiDirac(0.05),
                 convergence={"energy": 1e-4, "density": 1e-4, "eigenstates": 1e-4},
                 txt=None,

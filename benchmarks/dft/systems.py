@@ -23,21 +23,16 @@ class System:
         Repeats of the primitive cell; 0: one conventional cell.
     cutoff
         Of the plane waves, in eV.
-    kpoint
-        The one special point, in reciprocal lattice vectors: for the conventional cubic cell that
-        of Baldereschi (doi 10.1103/PhysRevB.7.5212); for 2×2×2 primitive cells of fcc the one
-        that stands for the primitive cell's 2×2×2 Monkhorst–Pack points.
     """
 
     formula: str
     lattice: tuple[str, float]
     primitive: int
     cutoff: float
-    kpoint: float
 
 
-LICL = System("LiCl", ("rocksalt", 5.15), 2, 200.0, 0.5)
-CUI = System("CuI", ("zincblende", 6.08), 0, 250.0, 0.25)
+LICL = System("LiCl", ("rocksalt", 5.15), 2, 200.0)
+CUI = System("CuI", ("zincblende", 6.08), 0, 250.0)
 HOPS = {
     "LiCl-Li": (LICL, "Li"),
     "LiCl-Na": (LICL, "Na"),

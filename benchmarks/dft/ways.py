@@ -16,9 +16,10 @@ from dualion.engines.evaluator import Evaluator
 from dualion.engines.relaxation import relax
 from dualion.engines.surrogate_band import run_surrogate
 from dualion.engines.surrogate_relaxation import relax_by_surrogate
-from dualion.records import Geometry, Images, Path
+from dualion.records import EndPoints, Geometry, Images, Path
 from dualion.settings import BandSettings, RelaxSettings
 from dualion.structures.interpolation import idpp, images_between
+from dualion.structures.mirror import find_mirror
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,6 +116,7 @@ def ours(
     else:
         xyz = np.array([atoms.positions for atoms in _guess(first.atoms(), last.atoms())])
     path = Path(
+        mirror=find_mirror(first.xyz, last.xyz, _ideal(hop), guess=xyz),
         images=Images.from_array(first.lattice, first.species, xyz),
         mover=len(first) - 1,
         initial_energy=states_[0].energy,
@@ -134,6 +136,20 @@ def ours(
     )
     findings = [f"{f.check}: {f.value:.4g} {f.unit}".strip() for f in found.findings]
     return result | {"climb_force": round(found.climb_force, 4), "findings": findings}
+
+
+def _ideal(hop: str) -> EndPoints:
+    initial, final = (Geometry.from_atoms(atoms) for atoms in states(hop))
+    order = tuple(range(len(initial)))
+    return EndPoints(
+        initial=initial,
+        final=final,
+        initial_order=order,
+        final_order=order,
+        species=initial.species,
+        mover_from=tuple(initial.xyz[-1]),
+        mover_to=tuple(final.xyz[-1]),
+    )
 
 
 def _told(energies: list[float], ends: list[int], calls: int, *, converged: bool) -> dict[str, Any]:
