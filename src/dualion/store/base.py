@@ -5,14 +5,24 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from dualion.records import HopRecord, Images, Mechanism, Outcome, Record
+from dualion.store.order import Order
+from dualion.store.summary import KINDS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dualion.store.columns import Columns
+
+__all__ = ["EVERYTHING", "SUPERSEDABLE", "BarrierFilter", "BarrierStore", "Order", "gives_way"]
+
+_MOST = 2**53
 
 SUPERSEDABLE = frozenset({Outcome.ENGINE_FAILED, Outcome.UNCONVERGED})
 """A record with one of these outcomes gives way to a later one with another outcome."""
@@ -21,15 +31,6 @@ SUPERSEDABLE = frozenset({Outcome.ENGINE_FAILED, Outcome.UNCONVERGED})
 def gives_way(stored: str, new: str) -> bool:
     """Whether a stored record with one outcome is superseded by a new one with another."""
     return stored in SUPERSEDABLE and stored != new
-
-
-class Order(StrEnum):
-    """How the answer to a query is sorted."""
-
-    ADDED = "added"
-    BARRIER = "barrier"
-    FRAMEWORK = "framework"
-    NEWEST = "newest"
 
 
 class BarrierFilter(Record):
@@ -45,8 +46,8 @@ class BarrierFilter(Record):
     host_ion: str | None = None
     mechanism: Mechanism | None = None
     outcomes: tuple[Outcome, ...] = Field((), description="Ended in any of these ways.")
-    min_barrier: float | None = Field(None, description="In eV, inclusive.")
-    max_barrier: float | None = Field(None, description="In eV, inclusive.")
+    min_barrier: float | None = Field(None, allow_inf_nan=False, description="In eV, inclusive.")
+    max_barrier: float | None = Field(None, allow_inf_nan=False, description="In eV, inclusive.")
     fingerprint: str | None = Field(
         None, description="Level of theory: the sixteen digits or the first few of them."
     )
@@ -54,8 +55,31 @@ class BarrierFilter(Record):
     arrangement: str | None = Field(None, description="Label, e.g. 'dilute'.")
     hop_class: str | None = Field(None, description="E.g. 'h1'.")
     order: Order = Order.ADDED
-    limit: int | None = Field(None, ge=0, description="At most this many records.")
-    offset: int = Field(0, ge=0, description="Leave out this many records first.")
+    sort: str | None = Field(
+        None,
+        description="Column of the summaries to sort by, 'barrier' or 'barrier:desc'; goes before "
+        "``order``. What is no number comes last either way.",
+    )
+    limit: int | None = Field(None, ge=0, le=_MOST, description="At most this many records.")
+    offset: int = Field(0, ge=0, le=_MOST, description="Leave out this many records first.")
+
+    @field_validator("sort")
+    @classmethod
+    def _sortable(cls, text: str | None) -> str | None:
+        if text is not None:
+            column, colon, direction = text.partition(":")
+            if column not in KINDS:
+                msg = f"no column {column!r} to sort by: choose from {', '.join(KINDS)}"
+                raise ValueError(msg)
+            if colon and direction not in {"asc", "desc"}:
+                msg = f"cannot sort {direction!r}: write '{column}:asc' or '{column}:desc'"
+                raise ValueError(msg)
+        return text
+
+    @property
+    def unpaged(self) -> BarrierFilter:
+        """The same without limit and offset, to count all that pass."""
+        return self.model_copy(update={"limit": None, "offset": 0})
 
 
 EVERYTHING = BarrierFilter()
@@ -119,6 +143,25 @@ class BarrierStore(ABC):
     @abstractmethod
     def ids(self, query: BarrierFilter = EVERYTHING) -> tuple[str, ...]:
         """Ids of the records that pass a filter, in its order."""
+
+    @abstractmethod
+    def columns(self) -> Columns:
+        """Return the summaries of all records in memory, for many questions one after another.
+
+        The answer is a snapshot and never changes. It is kept, and made up to date by the next
+        call when records were written since, by whomever: a call that finds nothing new is
+        cheap. The first one reads all summaries.
+        """
+
+    def frame(self, query: BarrierFilter = EVERYTHING) -> pd.DataFrame:
+        """Return the summaries of the records that pass a filter as a pandas table.
+
+        Returns
+        -------
+        pandas.DataFrame
+            See :meth:`~dualion.store.columns.Columns.frame`.
+        """
+        return self.columns().frame(query)
 
     @abstractmethod
     def images(self, record_id: str) -> Images | None:

@@ -28,7 +28,7 @@ BUSY_SECONDS = 60.0
 _LOG_BYTES = 2**16
 
 
-class Kind(NamedTuple):
+class FileKind(NamedTuple):
     """What a database file is for."""
 
     noun: str
@@ -123,7 +123,7 @@ class Database:
     """
 
     def __init__(
-        self, path: Path, kind: Kind, *, read_only: bool = False, mounts: str | None = None
+        self, path: Path, kind: FileKind, *, read_only: bool = False, mounts: str | None = None
     ) -> None:
         self.path = path
         self.kind = kind
@@ -267,6 +267,34 @@ class Database:
             finally:
                 self._depth -= 1
 
+    @property
+    def version(self) -> tuple[int, int]:
+        """Another pair after every write, of this connection or any other."""
+        with self._guard() as connection:
+            return (
+                int(connection.execute("PRAGMA data_version").fetchone()[0]),
+                connection.total_changes,
+            )
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether writes of this connection may yet be undone."""
+        return self._depth > 0
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All that is read inside is of one moment; inside a transaction, of that."""
+        with self._lock:
+            if self._depth or self._connection.in_transaction:
+                yield
+                return
+            self._run("BEGIN")
+            try:
+                yield
+            finally:
+                with suppress(sqlite3.Error):
+                    self._connection.execute("ROLLBACK")
+
     def _run(self, sql: str) -> None:
         with self._guard() as connection:
             connection.execute(sql)
@@ -333,7 +361,7 @@ def _new_file(path: Path) -> Iterator[Path]:
             draft.rename(path)
 
 
-def _create(path: Path, kind: Kind) -> None:
+def _create(path: Path, kind: FileKind) -> None:
     with suppress(FileExistsError), _new_file(path) as draft:
         connection = sqlite3.connect(draft, isolation_level=None)
         try:

@@ -12,12 +12,12 @@ from pydantic import Field
 
 from dualion.errors import StoreError
 from dualion.records import Record
-from dualion.store.database import Database, Kind
+from dualion.store.database import Database, FileKind
 from dualion.store.packing import deflate, inflate
 
 _CHUNK = 500
 
-LEDGER = Kind(
+LEDGER = FileKind(
     "job ledger",
     0x6475_6C67,  # spells 'dulg'
     1,

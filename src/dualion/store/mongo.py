@@ -7,13 +7,16 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from pymongo import ASCENDING, DESCENDING
 from pymongo.database import Database
 
 from dualion.errors import RecordError, StoreError, StoreVersionError
 from dualion.records import HopRecord, Images
-from dualion.store.base import EVERYTHING, BarrierFilter, BarrierStore, Order, gives_way
+from dualion.store.base import EVERYTHING, BarrierFilter, BarrierStore, gives_way
+from dualion.store.columns import Columns
+from dualion.store.conditions import Among, Within, conditions, sorting
 from dualion.store.connection import LONG, SHORT, Connection, Document
 from dualion.store.database import explain as explain_file
 from dualion.store.documents import (
@@ -29,23 +32,20 @@ from dualion.store.documents import (
 from dualion.store.migrate import migrate
 from dualion.store.packing import unpack_images, unpack_record
 from dualion.store.sqlite import SQLiteBarrierStore
+from dualion.store.summary import COLUMNS, KINDS, Kind
 
 _CHUNK = 64
 
-_ORDERS = {
-    Order.ADDED: (("number", ASCENDING),),
-    # What is no barrier comes after all barriers; null alone would come before.
-    Order.BARRIER: (("no_barrier", ASCENDING), ("barrier", ASCENDING), ("number", ASCENDING)),
-    Order.FRAMEWORK: tuple(
-        (name, ASCENDING)
-        for name in (
-            *("framework", "hop_class", "member", "arrangement", "moving_ion", "fingerprint"),
-            "number",
-        )
-    ),
-    Order.NEWEST: (("created", DESCENDING), ("number", DESCENDING)),
-}
-_EQUAL = ("framework", "host_ion", "mechanism", "campaign", "arrangement", "hop_class")
+_PORTION = 20_000
+_COLUMNS = tuple("_id" if each.name == "record_id" else each.name for each in COLUMNS)
+
+
+class _State(NamedTuple):
+    """Of all numbers: how many, their sum, and the largest."""
+
+    records: int
+    total: int
+    last: int
 
 
 class MongoBarrierStore(BarrierStore):
@@ -98,6 +98,7 @@ class MongoBarrierStore(BarrierStore):
         self.read_only = read_only
         self._lock = threading.RLock()
         self._levels: list[list[Packed]] = []
+        self._columns: tuple[_State, Columns] | None = None
         if patience is None and isinstance(database, str):
             patience = SHORT if read_only else LONG
         self._connection = Connection(database, patience=patience)
@@ -237,7 +238,7 @@ class MongoBarrierStore(BarrierStore):
             lambda db: list(
                 db["barriers"]
                 .find(_where(query), fields)
-                .sort(list(_ORDERS[query.order]))
+                .sort(_order(query))
                 .skip(query.offset)
                 .limit(query.limit or 0)
                 .allow_disk_use(True)  # noqa: FBT003 - pymongo's
@@ -284,6 +285,63 @@ class MongoBarrierStore(BarrierStore):
     def ids(self, query: BarrierFilter = EVERYTHING) -> tuple[str, ...]:
         """Ids of the records that pass a filter, in its order."""
         return tuple(str(each["_id"]) for each in self._find(query, {"_id": 1}))
+
+    def columns(self) -> Columns:
+        """Return all summaries in memory, up to date; see :meth:`BarrierStore.columns`.
+
+        A server says nothing of changes: it adds up the numbers of all records each time.
+        """
+        with self._lock:
+            while True:
+                state = self._state()
+                old_state, old = self._columns or (_State(0, 0, 0), Columns.empty())
+                if state != old_state:
+                    columns, read = self._extended(old, old_state)
+                    if read != state:
+                        columns, read = self._extended(Columns.empty(), _State(0, 0, 0))
+                    self._columns = read, columns
+                    if read != state and self._state() != read:
+                        continue  # somebody wrote meanwhile
+                return (self._columns or (state, old))[1]
+
+    def _state(self) -> _State:
+        group = {
+            "_id": None,
+            "records": {"$sum": 1},
+            "total": {"$sum": "$number"},
+            "last": {"$max": "$number"},
+        }
+        found = self._connection.ask(lambda db: list(db["barriers"].aggregate([{"$group": group}])))
+        return (
+            _State(*(int(found[0][name] or 0) for name in _State._fields))
+            if found
+            else _State(0, 0, 0)
+        )
+
+    def _extended(self, columns: Columns, state: _State) -> tuple[Columns, _State]:
+        """Append the rows with higher numbers; returns what then must be the state."""
+        count, total, last = state
+
+        def portions() -> Iterator[list[tuple[object, ...]]]:
+            nonlocal count, total, last
+            while found := self._beyond(last):
+                numbers = [int(each["number"]) for each in found]
+                count, total, last = count + len(found), total + sum(numbers), numbers[-1]
+                yield [tuple(each.get(name) for name in _COLUMNS) for each in found]
+
+        columns = columns.extended(portions(), where=self.where)
+        return columns, _State(count, total, last)
+
+    def _beyond(self, number: int) -> list[Document]:
+        fields = dict.fromkeys((*_COLUMNS, "number"), 1)
+        return self._connection.ask(
+            lambda db: list(
+                db["barriers"]
+                .find({"number": {"$gt": number}}, fields)
+                .sort([("number", ASCENDING)])
+                .limit(_PORTION)
+            )
+        )
 
     def images(self, record_id: str) -> Images | None:
         """Return the geometries of a record; None if it has none or does not exist."""
@@ -344,18 +402,27 @@ class MongoBarrierStore(BarrierStore):
 
 def _where(query: BarrierFilter) -> Document:
     """Condition of a filter; values are compared, never run as operators."""
-    condition: Document = {}
-    for name in _EQUAL:
-        wanted = getattr(query, name)
-        if wanted is not None:
-            condition[name] = {"$eq": str(wanted)}
-    for name, several in (("moving_ion", query.moving_ions), ("outcome", query.outcomes)):
-        if several:
-            condition[name] = {"$in": [str(one) for one in several]}
-    if query.fingerprint is not None:
-        # Hexadecimal digits all sort before 'g'; a range can use an index.
-        condition["fingerprint"] = {"$gte": query.fingerprint, "$lt": f"{query.fingerprint}g"}
-    bounds = {"$gte": query.min_barrier, "$lte": query.max_barrier}
-    if any(value is not None for value in bounds.values()):
-        condition["barrier"] = {k: value for k, value in bounds.items() if value is not None}
-    return condition
+    parts: list[Document] = []
+    for condition in conditions(query):
+        name = condition.column
+        if isinstance(condition, Among):
+            parts.append({name: {"$in": list(condition.values)}})
+            continue
+        if isinstance(condition, Within):
+            bounds: Document = {"$gte": condition.low, "$lte": condition.high}
+        else:
+            bounds = {"$gte": condition.low, "$lt": condition.below}
+        parts.append({name: {key: value for key, value in bounds.items() if value is not None}})
+    return {"$and": parts} if parts else {}
+
+
+def _order(query: BarrierFilter) -> list[tuple[str, int]]:
+    order = sorting(query)
+    keys = list[tuple[str, int]]()
+    for column, descends in order.keys:
+        if KINDS[column] is Kind.NUMBER and column != "fraction":
+            # What is no barrier comes after all barriers; null alone would come before.
+            keys.append(("no_barrier", ASCENDING))
+        name = "_id" if column == "record_id" else column
+        keys.append((name, DESCENDING if descends else ASCENDING))
+    return [*keys, ("number", DESCENDING if order.latest_first else ASCENDING)]

@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from dualion.errors import RecordError
 from dualion.records import HopRecord, Images
-from dualion.store.base import EVERYTHING, BarrierFilter, BarrierStore, Order, gives_way
-from dualion.store.database import Database, Kind
+from dualion.store.base import EVERYTHING, BarrierFilter, BarrierStore, gives_way
+from dualion.store.columns import Columns
+from dualion.store.conditions import Among, Within, conditions, sorting
+from dualion.store.database import Database, FileKind
 from dualion.store.packing import pack_images, pack_record, unpack_images, unpack_record
-from dualion.store.summary import summary
+from dualion.store.summary import COLUMNS, KINDS, Kind, summary
 
 _CHUNK = 256
+
+
+class _State(NamedTuple):
+    """What tells that rows were taken away, and up to where they were read."""
+
+    revisions: int
+    records: int
+    last: int
+
+
+class _Kept(NamedTuple):
+    """Columns as read, the state of the file then, and what changes with every write."""
+
+    columns: Columns
+    state: _State
+    version: tuple[int, int]
+
 
 _SCHEMA = (
     """
@@ -75,25 +96,11 @@ _SCHEMA = (
     "CREATE INDEX by_campaign ON records (campaign, framework, moving_ion, outcome, barrier)",
 )
 
-BARRIERS = Kind("barrier store", 0x6475_616C, 1, _SCHEMA)
+BARRIERS = FileKind("barrier store", 0x6475_616C, 1, _SCHEMA)
 """``application_id`` spells 'dual'."""
 
-_ORDERS = {
-    Order.ADDED: "id",
-    # What is no barrier comes after all barriers.
-    Order.BARRIER: "barrier IS NULL, barrier, id",
-    Order.FRAMEWORK: "framework, hop_class, member, arrangement, moving_ion, fingerprint, id",
-    Order.NEWEST: "created DESC, id DESC",
-}
-
-_EQUAL = {
-    "framework": "framework",
-    "host_ion": "host_ion",
-    "mechanism": "mechanism",
-    "campaign": "campaign",
-    "arrangement": "arrangement",
-    "hop_class": "hop_class",
-}
+_COLUMNS = ", ".join(column.name for column in COLUMNS)
+_PORTION = 50_000
 
 
 class SQLiteBarrierStore(BarrierStore):
@@ -125,6 +132,8 @@ class SQLiteBarrierStore(BarrierStore):
     def __init__(self, path: Path, *, read_only: bool = False, mounts: str | None = None) -> None:
         self.path = Path(path)
         self.database = Database(self.path, BARRIERS, read_only=read_only, mounts=mounts)
+        self._lock = threading.Lock()
+        self._columns: _Kept | None = None
 
     @property
     def where(self) -> str:
@@ -235,6 +244,46 @@ class SQLiteBarrierStore(BarrierStore):
         rows = self.database.rows(f"SELECT record_id FROM records WHERE {condition}", values)  # noqa: S608 - built below from constants
         return tuple(str(row[0]) for row in rows)
 
+    def columns(self) -> Columns:
+        """Return all summaries in memory, up to date; see :meth:`BarrierStore.columns`."""
+        with self._lock:
+            kept = self._columns
+            # Before reading: a write in between is then seen by the next call at the latest.
+            version = self.database.version
+            if kept is not None and kept.version == version and not self.database.in_transaction:
+                return kept.columns
+            with self.database.snapshot():
+                state = self._state()
+                if kept is not None and self._only_grew(kept.state, state):
+                    old, last = kept.columns, kept.state.last
+                else:
+                    old, last = Columns.empty(), 0
+                columns = old.extended(self._portions(last), where=self.where)
+            if not self.database.in_transaction:  # its rows may yet be undone
+                self._columns = _Kept(columns, state, version)
+            return columns
+
+    def _state(self) -> _State:
+        row = self.database.row(
+            "SELECT (SELECT count(*) FROM revisions), count(*), coalesce(max(id), 0) FROM records"
+        )
+        return _State(*(int(str(value)) for value in row or (0, 0, 0)))
+
+    def _only_grew(self, before: _State, now: _State) -> bool:
+        """Whether rows were added at the end, and none was taken away."""
+        row = self.database.row("SELECT count(*) FROM records WHERE id > ?", (before.last,))
+        added = 0 if row is None else int(str(row[0]))
+        return now.revisions == before.revisions and now.records == before.records + added
+
+    def _portions(self, after: int) -> Iterator[list[tuple[object, ...]]]:
+        """Summaries beyond a key, some at a time."""
+        while rows := self.database.rows(
+            f"SELECT {_COLUMNS}, id FROM records WHERE id > ? ORDER BY id LIMIT ?",  # noqa: S608 - constant names
+            (after, _PORTION),
+        ):
+            after = int(str(rows[-1][-1]))
+            yield [row[:-1] for row in rows]
+
     def images(self, record_id: str) -> Images | None:
         """Return the geometries of a record; None if it has none or does not exist."""
         row = self.database.row(
@@ -271,24 +320,32 @@ def _blob(value: object) -> bytes:
 def _where(query: BarrierFilter) -> tuple[str, list[object]]:
     """Condition, order and limit of a filter: constants and question marks only."""
     parts, values = ["1"], list[object]()
-    for field, column in _EQUAL.items():
-        wanted = getattr(query, field)
-        if wanted is not None:
-            parts.append(f"{column} = ?")
-            values.append(str(wanted))
-    for column, several in (("moving_ion", query.moving_ions), ("outcome", query.outcomes)):
-        if several:
-            parts.append(f"{column} IN ({', '.join('?' * len(several))})")
-            values.extend(str(one) for one in several)
-    if query.fingerprint is not None:
-        # Hexadecimal digits all sort before 'g'; a range, unlike substr, can use an index.
-        parts.append("fingerprint >= ? AND fingerprint < ?")
-        values.extend([query.fingerprint, f"{query.fingerprint}g"])
-    if query.min_barrier is not None:
-        parts.append("barrier >= ?")
-        values.append(query.min_barrier)
-    if query.max_barrier is not None:
-        parts.append("barrier <= ?")
-        values.append(query.max_barrier)
-    text = f"{' AND '.join(parts)} ORDER BY {_ORDERS[query.order]} LIMIT ? OFFSET ?"
+    for condition in conditions(query):
+        column = condition.column
+        if isinstance(condition, Among):
+            parts.append(f"{column} IN ({', '.join('?' * len(condition.values))})")
+            values.extend(condition.values)
+        elif isinstance(condition, Within):
+            _bound(parts, values, f"{column} >= ?", condition.low)
+            _bound(parts, values, f"{column} <= ?", condition.high)
+        else:
+            _bound(parts, values, f"{column} >= ?", condition.low)
+            _bound(parts, values, f"{column} < ?", condition.below)
+    text = f"{' AND '.join(parts)} ORDER BY {_order(query)} LIMIT ? OFFSET ?"
     return text, [*values, -1 if query.limit is None else query.limit, query.offset]
+
+
+def _bound(parts: list[str], values: list[object], text: str, value: object) -> None:
+    if value is not None:
+        parts.append(text)
+        values.append(value)
+
+
+def _order(query: BarrierFilter) -> str:
+    order = sorting(query)
+    parts = list[str]()
+    for column, descends in order.keys:
+        if KINDS[column] is Kind.NUMBER:
+            parts.append(f"{column} IS NULL")
+        parts.append(f"{column} DESC" if descends else column)
+    return ", ".join([*parts, "id DESC" if order.latest_first else "id"])
