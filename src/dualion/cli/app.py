@@ -18,6 +18,7 @@ from dualion.cli.channels import channels
 from dualion.cli.compare import compare
 from dualion.cli.engines import engines
 from dualion.cli.export import export
+from dualion.cli.importing import import_
 from dualion.cli.ingest import ingest
 from dualion.cli.init import init
 from dualion.cli.launch import launch, rocket_app
@@ -158,6 +159,7 @@ app.command()(channels)
 app.command()(compare)
 app.command()(shift)
 app.command()(export)
+app.command("import")(import_)
 app.add_typer(store.app, name="store")
 
 
