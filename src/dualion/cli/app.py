@@ -17,6 +17,7 @@ from dualion.cli import cluster, frameworks, store
 from dualion.cli.channels import channels
 from dualion.cli.compare import compare
 from dualion.cli.engines import engines
+from dualion.cli.explore import explore
 from dualion.cli.export import export
 from dualion.cli.ingest import ingest
 from dualion.cli.init import init
@@ -158,6 +159,7 @@ app.command()(channels)
 app.command()(compare)
 app.command()(shift)
 app.command()(export)
+app.command()(explore)
 app.add_typer(store.app, name="store")
 
 
