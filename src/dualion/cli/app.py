@@ -19,6 +19,7 @@ from dualion.cli.compare import compare
 from dualion.cli.engines import engines
 from dualion.cli.explore import explore
 from dualion.cli.export import export
+from dualion.cli.importing import import_
 from dualion.cli.ingest import ingest
 from dualion.cli.init import init
 from dualion.cli.launch import launch, rocket_app
@@ -160,6 +161,7 @@ app.command()(compare)
 app.command()(shift)
 app.command()(export)
 app.command()(explore)
+app.command("import")(import_)
 app.add_typer(store.app, name="store")
 
 

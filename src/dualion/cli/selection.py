@@ -10,12 +10,14 @@ import typer
 
 from dualion.cli.places import store_address
 from dualion.errors import InputError
+from dualion.store.formats.table import FIELDS, flat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from dualion.records import HopRecord
     from dualion.store.base import BarrierFilter, BarrierStore
+
+__all__ = ["FIELDS", "flat"]  # re-exported; the rest is imported by name
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
@@ -155,46 +157,3 @@ def reading(given: str | None) -> Iterator[BarrierStore]:
 
     with open_store(store_address(given), read_only=True) as store:
         yield store
-
-
-FIELDS: dict[str, Callable[[HopRecord], object]] = {
-    "record_id": lambda r: r.record_id,
-    "framework": lambda r: r.framework,
-    "formula": lambda r: r.formula,
-    "host_ion": lambda r: r.host_ion,
-    "moving_ion": lambda r: r.moving_ion,
-    "arrangement": lambda r: r.arrangement.label,
-    "fraction": lambda r: r.arrangement.fraction,
-    "hop": lambda r: r.hop.label,
-    "hop_class": lambda r: r.hop.class_id,
-    "hop_length": lambda r: r.hop.length,
-    "multiplicity": lambda r: r.hop.multiplicity,
-    "mechanism": lambda r: r.hop.mechanism.value,
-    "outcome": lambda r: r.outcome.value,
-    "forward": lambda r: r.forward,
-    "reverse": lambda r: r.reverse,
-    "forward_fit": lambda r: r.forward_fit,
-    "barrier_error": lambda r: r.error.energy if r.error and r.forward is not None else None,
-    "fit_difference": lambda r: r.error.fit_difference if r.error else None,
-    "residual_force": lambda r: r.error.residual if r.error else None,
-    "verified": lambda r: "; ".join(r.error.verified) if r.error else None,
-    "unverified": lambda r: "; ".join(r.error.unverified) if r.error else None,
-    "energy_difference": lambda r: r.energy_difference,
-    "path_length": lambda r: r.path_length,
-    "min_image_distance": lambda r: r.min_image_distance,
-    "broken_symmetry_host": lambda r: r.broken_symmetry_host,
-    "engine": lambda r: r.theory.stamp.engine,
-    "code": lambda r: f"{r.theory.stamp.code} {r.theory.stamp.version}",
-    "charge": lambda r: r.theory.charge,
-    "fingerprint": lambda r: r.theory.fingerprint,
-    "campaign": lambda r: r.provenance.campaign,
-    "created": lambda r: r.provenance.created,
-    "note": lambda r: r.note,
-}
-"""What a table or spreadsheet can hold of a record. Energies in eV, lengths in Å, forces in eV/Å.
-"""
-
-
-def flat(record: HopRecord) -> dict[str, object]:
-    """One record as one row; no geometries."""
-    return {name: read(record) for name, read in FIELDS.items()}

@@ -19,7 +19,16 @@ from dualion.store.columns import Columns
 from dualion.store.conditions import Among, Within, conditions, sorting
 from dualion.store.connection import LONG, SHORT, Connection, Document
 from dualion.store.database import explain as explain_file
-from dualion.store.documents import SCHEMA, VERSION, Packed, pack, prepare, write, write_all
+from dualion.store.documents import (
+    SCHEMA,
+    VERSION,
+    Packed,
+    pack,
+    prepare,
+    rewrite,
+    write,
+    write_all,
+)
 from dualion.store.migrate import migrate
 from dualion.store.packing import unpack_images, unpack_record
 from dualion.store.sqlite import SQLiteBarrierStore
@@ -152,6 +161,24 @@ class MongoBarrierStore(BarrierStore):
                 return False
             self._levels[-1].append(packed)
             return True
+
+    def put_history(self, records: Sequence[HopRecord]) -> None:
+        """Make a history all that is kept under its id, at once, also inside a block.
+
+        Parameters
+        ----------
+        records
+            With one ``record_id``; the last one stands, the others become its revisions.
+
+        Raises
+        ------
+        RecordError
+            As :meth:`add`; nothing is written then.
+        """
+        self._check_writable()
+        several = [pack(record) for record in records]
+        with self._lock:
+            self._connection.ask(lambda db: rewrite(db, several))
 
     def _outcome(self, record_id: str) -> str | None:
         """Outcome stored, or to be stored at the end of the block, under an id."""
