@@ -6,6 +6,8 @@ import http.client
 import json
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from dualion.explorer.server import ExplorerServer
 from dualion.records import Arrangement, HopRecord, Mechanism, Outcome, Substitution
 from dualion.store.opening import open_store
+from standin.sample import sample
 
 HOSTILE = "../../etc/<img src=x onerror=alert(1)>'; DROP TABLE records; --"
 
@@ -83,14 +86,21 @@ def store_file(make_record, tmp_path_factory):
     return path
 
 
+@contextmanager
+def running(path: Path) -> Iterator[ExplorerServer]:
+    """Serve a store in a thread."""
+    with open_store(path, read_only=True) as store, ExplorerServer(store) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
 @pytest.fixture(scope="session")
 def server(store_file) -> Iterator[ExplorerServer]:
-    with open_store(store_file, read_only=True) as store, ExplorerServer(store) as running:
-        thread = threading.Thread(target=running.serve_forever, daemon=True)
-        thread.start()
-        yield running
-        running.shutdown()
-        thread.join()
+    with running(store_file) as made:
+        yield made
 
 
 @pytest.fixture
@@ -112,3 +122,14 @@ def ask(server) -> Callable[..., Answer]:
             connection.close()
 
     return send
+
+
+@pytest.fixture(scope="session")
+def sample_server(make_record, tmp_path_factory) -> Iterator[ExplorerServer]:
+    """Serve the library's frameworks, with invented energies."""
+    path = tmp_path_factory.mktemp("sample") / "barriers.sqlite"
+    with open_store(path) as store:
+        for record in sample(make_record):
+            store.add(record)
+    with running(path) as server:
+        yield server

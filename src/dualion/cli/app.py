@@ -160,8 +160,8 @@ app.command()(channels)
 app.command()(compare)
 app.command()(shift)
 app.command()(export)
-app.command("import")(import_)
 app.command()(explore)
+app.command("import")(import_)
 app.add_typer(store.app, name="store")
 
 

@@ -7,6 +7,8 @@ import io
 import re
 from typing import TYPE_CHECKING
 
+from dualion.store.formats.csvtable import safe_text
+from dualion.store.formats.extxyz import write_extxyz
 from dualion.store.summary import COLUMNS
 
 if TYPE_CHECKING:
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from dualion.store.columns import Columns
 
 _PORTION = 5000
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def file_name(record: HopRecord, ending: str) -> str:
@@ -33,19 +34,9 @@ def record_json(record: HopRecord) -> bytes:
 
 
 def path_extxyz(record: HopRecord) -> bytes:
-    """Return all images as extended XYZ; empty if there are none.
-
-    Energies are above the initial state, in eV, under the key ``relative_energy``.
-    """
-    from ase.io.extxyz import write_extxyz
-
-    frames = [] if record.images is None else record.images.atoms()
-    for image, atoms in enumerate(frames):
-        atoms.info = {"image": image, "mover": record.mover}
-        if image < len(record.energies):
-            atoms.info["relative_energy"] = record.energies[image]
+    """Return all images as extended XYZ; empty if there are none."""
     stream = io.StringIO()
-    write_extxyz(stream, frames)
+    write_extxyz(stream, [record])
     return stream.getvalue().encode()
 
 
@@ -59,11 +50,7 @@ def table_csv(columns: Columns, wanted: BarrierFilter) -> Iterator[bytes]:
     yield _lines([names])
     for start in range(0, len(rows), _PORTION):
         portion = columns.rows(rows[start : start + _PORTION])
-        yield _lines([[_safe(row[name]) for name in names] for row in portion])
-
-
-def _safe(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+        yield _lines([[safe_text(row[name]) for name in names] for row in portion])
 
 
 def _lines(rows: list[list[str]] | list[list[object]]) -> bytes:

@@ -61,7 +61,7 @@ export function drawMap(heat, refresh) {
       el(
         "th",
         { attr: { scope: "row" } },
-        el("span", { textContent: row.framework }),
+        el("span", { textContent: row.framework, title: row.framework }),
         row.size ? el("small", { className: "faint", textContent: row.size }) : null,
       ),
       ...heat.pairs.map((pair) =>

@@ -42,13 +42,15 @@ export function paint(element, barrier) {
 }
 
 export function drawLegend(place) {
-  const bar = svg("svg", { viewBox: "0 0 200 26", "aria-hidden": "true", focusable: "false" });
-  for (let k = 0; k < 48; k += 1) {
-    const x = 12 + (k * 176) / 48;
-    bar.append(svg("rect", { x, y: 2, width: 4, height: 9, fill: colour(((k + 0.5) * TOP) / 48) }));
+  const bar = svg("svg", { viewBox: "0 0 214 26", "aria-hidden": "true", focusable: "false" });
+  const shade = svg("linearGradient", { id: "barrier-scale" });
+  for (let k = 0; k < stops.length; k += 1) {
+    const share = k / (stops.length - 1);
+    shade.append(svg("stop", { offset: share, "stop-color": colour(share * TOP) }));
   }
+  bar.append(shade, svg("rect", { x: 12, y: 2, width: 180, height: 9, fill: "url(#barrier-scale)" }));
   for (const tick of TICKS) {
-    const label = svg("text", { x: 12 + (tick / TOP) * 176, y: 23, "text-anchor": "middle" });
+    const label = svg("text", { x: 12 + (tick / TOP) * 180, y: 23, "text-anchor": "middle" });
     label.textContent = tick === TOP ? "≥ 1.2" : tick.toFixed(1);
     bar.append(label);
   }

@@ -108,9 +108,9 @@ function paint() {
   const way = scene.way.map(project);
   for (let k = 1; k < way.length; k += 1) {
     const [a, b] = [way[k - 1], way[k]];
-    items.push({ depth: (a.depth + b.depth) / 2, draw: () => stroke(a, b, 0.1, colours.path) });
+    items.push({ depth: (a.depth + b.depth) / 2 - 0.4, draw: () => stroke(a, b, 0.1, colours.path) });
   }
-  way.forEach((at) => items.push({ depth: at.depth + 0.01, draw: () => dot(at, 0.16, colours.path) }));
+  way.forEach((at) => items.push({ depth: at.depth - 0.4, draw: () => dot(at, 0.16, colours.path) }));
   items.sort((one, two) => one.depth - two.depth);
   for (const { depth, draw } of items) {
     // What is far is pale, so that near and far are told apart.

@@ -5,7 +5,7 @@ import { change, current } from "./place.js";
 import { colour } from "./scale.js";
 
 const COLUMNS = [
-  { key: "framework", text: "framework" },
+  { key: "framework", text: "framework", style: "name" },
   { key: "moving_ion", text: "ion" },
   { key: "host_ion", text: "host", style: "spare" },
   { key: "arrangement", text: "surroundings" },
@@ -66,7 +66,7 @@ const CELLS = {
 };
 
 function drawRow(row, open) {
-  const link = el("a", { href: `?record=${encodeURIComponent(row.record_id)}`, textContent: row.framework });
+  const link = el("a", { href: `?record=${encodeURIComponent(row.record_id)}`, textContent: row.framework, title: row.framework });
   const made = el(
     "tr",
     {},
