@@ -244,7 +244,7 @@ def test_a_hop_is_opened_played_and_left_at_an_image(page):
     start, mark = page.place(), page.one("#profile .now").get_attribute("transform")
     page.click("#play")
     assert page.text("#play") == "Pause"
-    page.until(lambda: page.place() not in {start})
+    page.until(lambda: page.place() != start)
     page.until(lambda: page.one("#profile .now").get_attribute("transform") != mark)
     page.until(lambda: abs(page.place() - start) > 1.2)
     page.click("#play")
