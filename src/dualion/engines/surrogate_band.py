@@ -169,14 +169,25 @@ class _Search:
                 last = self._stepped(last, aim.xyz)
                 continue
             band = self.band = self._way_over(last)
+            higher = self._higher(band, last)
+            if higher is not None:
+                last, self.along = self._compute(band.xyz[higher]), None
+                continue
             doubtful = self._doubtful(band, last)
             if doubtful is None:
                 return last
+            # Even if it is higher it need not be on the way, which may go round it: the next
+            # way over the saddle, on what was learnt, says so.
             self.looks += 1
-            found = self._compute(band.xyz[doubtful])
-            if found.energy > last.energy:
-                last, self.along = found, None
+            self._compute(band.xyz[doubtful])
         return None
+
+    def _higher(self, band: BandResult, saddle: Point) -> int | None:
+        """Image that a way over a saddle has above it, at another place, if any."""
+        top = 1 + int(np.argmax(band.energies[1:-1]))
+        above = float(band.energies[top]) - max(saddle.energy, self.flat)
+        far = float(np.linalg.norm(band.xyz[top] - saddle.xyz, axis=1).max()) > NEAR
+        return top if far and above > ERROR else None
 
     def _aim(self, last: Point | None) -> Point:
         """Highest point of the way as the surrogate sees it: a saddle, or an image of a band."""
