@@ -3,12 +3,14 @@
 A Li vacancy in rocksalt LiCl (15 atoms, one electron more than the neutral atoms), into which a
 neighbouring Li+ or an Na+ in its place hops. The hop is its own mirror: one end point is relaxed,
 the other is its mirror image (checked by a force call), and a climbing-image band of one image ends
-at the saddle. The straight path is a ridge 0.2 eV above the saddle: the ion starts beside it.
+at the saddle. The straight path is a ridge 0.2 eV above the saddle: the ion starts beside it. The
+middle of the path is the saddle of Na+; Li+ has a shallow rest there, between two saddles, and an
+image that starts in the middle is held there by symmetry, 0.03 eV too low: it starts before.
 
     python benchmarks/dft/plain_gpaw.py --write benchmarks/dft/plain_gpaw.json     # minutes
     python benchmarks/dft/plain_gpaw.py --compare runs/dft_smoke/barriers.csv
 
-The second holds a campaign's table against the stored numbers and fails beyond 10 meV.
+The second holds a campaign's table against the stored numbers and fails beyond 5 meV.
 """
 
 from __future__ import annotations
@@ -38,11 +40,13 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 STORED = Path(__file__).with_suffix(".json")
-AGREE = 0.010
+AGREE = 0.005
 """Largest difference of two barriers, in eV."""
 LATTICE = 5.1295
 """Cubic cell edge of LiCl, in Å (the one in structures/cif/licl.cif)."""
 KICK = 0.6
+START = {"Li": 0.3, "Na": 0.5}
+"""Where on the straight line the image starts, in parts of it."""
 FMAX_ENDS = 0.02
 FMAX_BAND = 0.02
 SAME = ("settings", "fmax", "versions")
@@ -113,13 +117,14 @@ def barrier(ion: str) -> dict[str, Any]:
     last.calc = calculator()
     if np.linalg.norm(last.get_forces(), axis=1).max() > 1.5 * FMAX_ENDS:
         sys.exit("the mirror image of the relaxed end point is no end point")
+    share = START[ion]
     top = first.copy()
-    top.positions = 0.5 * (first.positions + last.positions)
+    top.positions = (1.0 - share) * first.positions + share * last.positions
     # Out of the plane of the two ions and the chlorine between: the cubic axis across the hop.
-    top.positions[mover] += KICK * np.eye(3)[int(np.argmin(np.abs(hop)))]
+    top.positions[mover] += np.sin(np.pi * share) * KICK * np.eye(3)[int(np.argmin(np.abs(hop)))]
     top.calc = calculator()
     images = [first, top, last]
-    optimiser = BFGS(NEB(images, climb=True, method="improvedtangent"), logfile="-")
+    optimiser = BFGS(NEB(images, climb=True, method="improvedtangent"), maxstep=0.1, logfile="-")
     converged = optimiser.run(fmax=FMAX_BAND, steps=120)
     energies = [float(image.get_potential_energy()) for image in images]
     return {

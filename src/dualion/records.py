@@ -28,6 +28,10 @@ Matrix3 = tuple[Vec3, Vec3, Vec3]
 IntMatrix3 = tuple[IntVec3, IntVec3, IntVec3]
 
 
+LITERATURE = "literature"
+"""Engine, code and algorithm of a value that was taken from the literature, not computed."""
+
+
 def content_hash(value: object, length: int = 16) -> str:
     """Hash plain data (what ``json`` can write) by content.
 
@@ -363,7 +367,9 @@ class Hop(Record):
 
     @property
     def label(self) -> str:
-        """Short text for tables, e.g. ``h1 24g–24g 3.26 Å``."""
+        """Short text for tables, e.g. ``h1 24g–24g 3.26 Å``; the name alone if that is all."""
+        if self.length == 0.0:
+            return self.class_id
         text = f"{self.class_id} {self.orbits[0]}–{self.orbits[1]} {self.length:.2f} Å"
         return f"{text} #{self.member}" if self.member else text
 
@@ -639,14 +645,16 @@ class HopRecord(Record):
     mover: int | None = None
     findings: tuple[Finding, ...] = ()
     note: str = Field("", description="For a person: why it ended so, e.g. 'ranking only'.")
-    min_image_distance: float
+    min_image_distance: float = Field(description="In Å; 0: not known (literature).")
     broken_symmetry_host: bool = False
     force_calls: int = Field(0, description="Of the band alone.")
     provenance: Provenance
 
     @model_validator(mode="after")
     def _barrier_only_if_converged(self) -> Self:
-        if self.outcome.is_barrier and (self.forward is None or self.reverse is None):
+        # The literature often gives one number.
+        one_will_do = self.theory.stamp.code == LITERATURE and self.forward is not None
+        if self.outcome.is_barrier and not one_will_do and None in {self.forward, self.reverse}:
             msg = f"outcome {self.outcome.value} needs a forward and a reverse barrier"
             raise ValueError(msg)
         if not self.outcome.is_barrier and (

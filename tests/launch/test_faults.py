@@ -115,7 +115,7 @@ def calls(made):
 
 def in_band(made):
     """Wait until the band is under way."""
-    wait(made, lambda: calls(made) >= 25, "the band")
+    wait(made, lambda: calls(made) >= 25, "the band", seconds=600)
 
 
 def recovered(made, *words):

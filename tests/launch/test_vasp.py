@@ -12,6 +12,7 @@ from dualion.launch.clusterprofile import ClusterProfile, Resources
 from dualion.launch.ranks import check_ranks
 from dualion.store.opening import open_store
 from dualion.workflows.campaign import load_campaign
+from dualion.workflows.tier import Tier
 from standin.vasp.bench import standin_environment
 from standin.vasp.potcars import make_potcars
 
@@ -154,4 +155,10 @@ def test_images_and_ranks_are_checked_before_anything_is_submitted(bench, tmp_pa
     check_ranks(campaign, profile(cores=1, options={"ntasks": 48}))
     with pytest.raises(InputError, match="8 MPI ranks cannot be shared by 3 images"):
         check_ranks(campaign, profile(cores=8))
-    check_ranks(load_campaign(bench.campaign("plain", EMT)), profile(cores=8))
+    check_ranks(campaign.model_copy(update={"evaluations": "jobs"}), profile(cores=8))
+    plain = load_campaign(bench.campaign("plain", EMT))
+    check_ranks(plain, profile(cores=8))
+    second = Tier.model_validate({"engine": campaign.engine, "promote": "all"})
+    tiered = plain.model_copy(update={"tiers": (second,)})
+    with pytest.raises(InputError, match="8 MPI ranks"):
+        check_ranks(tiered, profile(cores=8))

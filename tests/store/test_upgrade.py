@@ -14,7 +14,7 @@ import pytest
 
 from dualion.errors import StoreVersionError
 from dualion.store import schema
-from dualion.store.documents import absences
+from dualion.store.documents import NULLABLE
 from dualion.store.mongo import MongoBarrierStore
 from dualion.store.sqlite import SQLiteBarrierStore
 from dualion.store.summary import COLUMNS, summary
@@ -154,7 +154,7 @@ def test_a_mongo_store_of_version_1_is_summarised_anew(mongo_address, make_recor
             store.add(record)
     with pymongo.MongoClient(mongo_address) as client:
         raw = client.get_default_database()
-        gone = [*new, *absences(dict.fromkeys(new, None) | {"barrier": None})]
+        gone = [*new, *(f"no_{name}" for name in NULLABLE if name != "barrier")]
         raw.barriers.update_many({}, {"$unset": dict.fromkeys(gone, "")})
         raw.barrier_meta.update_one({"_id": "schema"}, {"$set": {"version": 1}})
         raw.barrier_bodies.update_one(

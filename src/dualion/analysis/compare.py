@@ -191,7 +191,7 @@ def _cell(records: list[HopRecord]) -> IonCell | None:
         energy_difference=best.energy_difference,
         path_length=best.path_length,
         response=best.response,
-        ranking_only=best.min_image_distance < QUOTABLE_DISTANCE,
+        ranking_only=0.0 < best.min_image_distance < QUOTABLE_DISTANCE,
         broken_symmetry_host=best.broken_symmetry_host,
         resting_depth=_resting_depth(best),
         force_calls=best.force_calls,
@@ -229,7 +229,7 @@ def _notes(groups: tuple[ComparisonGroup, ...]) -> tuple[str, ...]:
             "question with other settings; shown is the newest that is a barrier."
         )
     if any(cell.ranking_only for cell in cells):
-        nearest = min(group.min_image_distance for group in groups)
+        nearest = min(g.min_image_distance for g in groups if g.min_image_distance > 0.0)
         notes.append(
             f"* Ranking only: images less than {QUOTABLE_DISTANCE:.0f} Å apart (down to "
             f"{nearest:.1f} Å); such a barrier may be ranked, not quoted."

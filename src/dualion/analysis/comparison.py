@@ -8,6 +8,7 @@ from pydantic import Field
 
 from dualion.errors import InputError
 from dualion.records import (
+    LITERATURE,
     BarrierError,
     FrameworkResponse,
     LevelOfTheory,
@@ -148,9 +149,12 @@ class ComparisonGroup(Record):
     def label(self) -> str:
         """One line: framework, ions, engine, cell and charge."""
         stamp = self.theory.stamp
+        what = f"{self.framework} {'/'.join(self.ions)} ({self.mechanism.value}), "
+        if stamp.code == LITERATURE:
+            source = ", ".join(f"{name} {value}" for name, value in stamp.parameters)
+            return f"{what}literature ({source}) [{self.fingerprint}]"
         return (
-            f"{self.framework} {'/'.join(self.ions)} ({self.mechanism.value}), "
-            f"{stamp.engine} {stamp.code} {stamp.version}, {self.formula}, "
+            f"{what}{stamp.engine} {stamp.code} {stamp.version}, {self.formula}, "
             f"{self.theory.charge_text}, images {self.min_image_distance:.1f} Å apart "
             f"[{self.fingerprint}]"
         )

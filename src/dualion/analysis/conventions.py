@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from dualion.analysis.tiers import ShiftTable, side_by_side
 from dualion.errors import InputError
+from dualion.records import LITERATURE
 
 if TYPE_CHECKING:
     from dualion.records import HopRecord
@@ -42,7 +43,7 @@ def require_one_convention(records: Iterable[HopRecord], *, where: str = "compar
     Parameters
     ----------
     records
-        To be compared.
+        To be compared; values from the literature are left out.
     where
         For the message.
 
@@ -51,7 +52,8 @@ def require_one_convention(records: Iterable[HopRecord], *, where: str = "compar
     InputError
         If they have more than one charge: the message tells each, and the flags there are.
     """
-    found = conventions(records)
+    # The literature does not tell the charge; its values stand in tables of their own anyway.
+    found = conventions(each for each in records if each.theory.stamp.code != LITERATURE)
     if len(found) > 1:
         choices = " or ".join(f"--charge {charge}" for charge in found)
         raise InputError(

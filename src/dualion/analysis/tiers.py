@@ -359,7 +359,7 @@ def _side(record: HopRecord) -> Side:
         outcome=record.outcome,
         forward=record.forward,
         reverse=record.reverse,
-        ranking_only=record.min_image_distance < QUOTABLE_DISTANCE,
+        ranking_only=0.0 < record.min_image_distance < QUOTABLE_DISTANCE,
     )
 
 

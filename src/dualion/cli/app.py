@@ -17,7 +17,9 @@ from dualion.cli import cluster, frameworks, store
 from dualion.cli.channels import channels
 from dualion.cli.compare import compare
 from dualion.cli.engines import engines
+from dualion.cli.explore import explore
 from dualion.cli.export import export
+from dualion.cli.importing import import_
 from dualion.cli.ingest import ingest
 from dualion.cli.init import init
 from dualion.cli.launch import launch, rocket_app
@@ -158,6 +160,8 @@ app.command()(channels)
 app.command()(compare)
 app.command()(shift)
 app.command()(export)
+app.command("import")(import_)
+app.command()(explore)
 app.add_typer(store.app, name="store")
 
 

@@ -1,18 +1,15 @@
-"""``dualion export``: records of a store as a file for other programs."""
+"""``dualion export``: records of a store as files for other programs."""
 
 from __future__ import annotations
 
-import csv
-import json
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dualion.cli.listing import counted
 from dualion.cli.selection import (
-    FIELDS,
     CationOption,
     FingerprintOption,
     FrameworkOption,
@@ -23,34 +20,51 @@ from dualion.cli.selection import (
     OutcomeOption,
     PairOption,
     StoreOption,
-    flat,
+    one_of,
     reading,
     select,
 )
-from dualion.cli.whole import whole_file
+from dualion.cli.whole import whole_binary, whole_file, whole_folder
 from dualion.errors import InputError
+from dualion.store.formats.csvtable import write_csv
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from typing import TextIO
-
-    from ase import Atoms
-
-    from dualion.records import HopRecord
+    from dualion.store.base import BarrierFilter, BarrierStore
+    from dualion.store.formats.croissant import About
 
 
 class Format(StrEnum):
     """What can be written."""
 
     CSV = "csv"
+    PARQUET = "parquet"
     EXTXYZ = "extxyz"
+    LITRAJ = "litraj"
+    NEBRESULT = "nebresult"
+    MATTERVIZ = "matterviz"
+    BUNDLE = "bundle"
+
+
+class TableKind(StrEnum):
+    """What the table of a bundle is."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
 
 
 def export(
     kind: Annotated[
-        Format, typer.Argument(metavar="FORMAT", help="csv: one row a record; extxyz: all images.")
+        Format,
+        typer.Argument(
+            metavar="FORMAT",
+            help="csv, parquet: one row a record; extxyz: all images; litraj: a folder with an "
+            "index and a file for each band; nebresult: JSON of emmet; matterviz: its JSON "
+            "of reaction paths; bundle: all of it, to publish or to carry to another store.",
+        ),
     ],
-    file: Annotated[Path, typer.Argument(help="Where to write.")],
+    file: Annotated[
+        Path, typer.Argument(help="Where to write; a bundle is a FILE.zip or a folder.")
+    ],
     *,
     store: StoreOption = None,
     framework: FrameworkOption = None,
@@ -63,8 +77,25 @@ def export(
     fingerprint: FingerprintOption = None,
     limit: LimitOption = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+    name: Annotated[str | None, typer.Option("--name", help="Bundle: what it is called.")] = None,
+    description: Annotated[
+        str | None, typer.Option("--description", help="Bundle: what it is about.")
+    ] = None,
+    creator: Annotated[
+        list[str] | None, typer.Option("--creator", help="Bundle: by whom; may be given again.")
+    ] = None,
+    licence: Annotated[
+        str, typer.Option("--license", help="Bundle: SPDX id, e.g. CC-BY-4.0; else none.")
+    ] = "",
+    url: Annotated[str, typer.Option("--url", help="Bundle: where it is published.")] = "",
+    date: Annotated[
+        str, typer.Option("--date", help="Bundle: YYYY-MM-DD; else of the newest record.")
+    ] = "",
+    table: Annotated[
+        str, typer.Option("--table", help="Bundle: its table, 'csv' or 'parquet'.")
+    ] = "csv",
 ) -> None:
-    """Write the records of a store into a file, as a table or as geometries."""
+    """Write the records of a store into a file, as a table, as geometries, or as a bundle."""
     if file.exists() and not force:
         raise InputError("exists already", where=str(file), remedy="name another file, or --force")
     wanted = select(
@@ -85,70 +116,93 @@ def export(
                 where="export",
                 remedy="nothing was written; look with 'dualion query'",
             )
-        records = opened.query(wanted, images=kind is Format.EXTXYZ)
-        with whole_file(file) as target:
-            if kind is Format.CSV:
-                told = counted(write_csv(target, records), "record")
-            else:
-                told = counted(write_extxyz(target, records), "image")
+        if kind is Format.BUNDLE:
+            about = _about(
+                name=name or file.name.removesuffix(".zip"),
+                description=description,
+                creators=tuple(creator or ()),
+                licence=licence,
+                url=url,
+                date=date,
+            )
+            told = _bundle(opened, wanted, file, about, one_of(TableKind, table, "--table"))
+        else:
+            told = _write(kind, opened, wanted, file)
     typer.echo(f"{told} in {file}")
 
 
-def write_csv(stream: TextIO, records: Iterable[HopRecord]) -> int:
-    """Write one row for each record and return their number."""
-    writer = csv.DictWriter(stream, list(FIELDS), lineterminator="\n")
-    writer.writeheader()
-    count = 0
-    for record in records:
-        writer.writerow(flat(record))
-        count += 1
+def _write(kind: Format, store: BarrierStore, wanted: BarrierFilter, file: Path) -> str:
+    """Write one file, or the folder of LiTraj; returns what to say of it."""
+    records = store.query(wanted, images=kind not in {Format.CSV, Format.PARQUET})
+    if kind is Format.CSV:
+        with whole_file(file) as target:
+            return counted(write_csv(target, records), "record")
+    if kind is Format.PARQUET:
+        from dualion.store.formats.parquet import pyarrow, write_parquet
+
+        pyarrow()
+        with whole_binary(file) as raw:
+            return counted(write_parquet(raw, records), "record")
+    if kind is Format.LITRAJ:
+        from dualion.store.formats.litraj import write_litraj
+
+        with whole_folder(file) as folder:
+            return counted(_some(write_litraj(folder, records)), "band")
+    if kind is Format.EXTXYZ:
+        from dualion.store.formats.extxyz import write_extxyz
+
+        with whole_file(file) as target:
+            return counted(write_extxyz(target, records), "image")
+    with whole_file(file) as target:
+        if kind is Format.NEBRESULT:
+            from dualion.store.formats.nebresult import write_neb_results
+
+            return counted(_some(write_neb_results(target, records)), "band")
+        from dualion.store.formats.matterviz import write_matterviz
+
+        return counted(_some(write_matterviz(target, records)), "band")
+
+
+def _some(count: int) -> int:
+    """Refuse a file without a single band."""
+    if not count:
+        raise InputError(
+            "no record has a band that this format can hold",
+            where="export",
+            remedy="nothing was written; try extxyz or csv",
+        )
     return count
 
 
-def write_extxyz(stream: TextIO, records: Iterable[HopRecord]) -> int:
-    """Write all images of all bands, in order, and return their number.
+def _about(
+    *,
+    name: str,
+    description: str | None,
+    creators: tuple[str, ...],
+    licence: str,
+    url: str,
+    date: str,
+) -> About:
+    from datetime import date as day
 
-    Energies are above the initial state of each band, in eV, under the key ``relative_energy``:
-    they are no total energies, so nobody should fit them as such.
-    """
-    from ase.io.extxyz import write_extxyz as write
+    from dualion.store.formats.croissant import About
 
-    count = 0
-    for record in records:
-        frames = list(band_frames(record))
-        if frames:
-            write(stream, frames)
-        count += len(frames)
-    return count
-
-
-def band_frames(record: HopRecord) -> Iterator[Atoms]:
-    """Images of one record as ASE atoms that say in ``info`` what they are."""
-    if record.images is None:
-        return
-    about: dict[str, Any] = {
-        "record_id": _word(record.record_id),
-        "framework": _word(record.framework),
-        "host_ion": record.host_ion,
-        "moving_ion": record.moving_ion,
-        "arrangement": record.arrangement.label,
-        "hop": record.hop.label,
-        "outcome": record.outcome.value,
-        "fingerprint": _word(record.theory.fingerprint),
-    }
-    if record.mover is not None:
-        about["mover"] = record.mover
-    for image, atoms in enumerate(record.images.atoms()):
-        atoms.info = {**about, "image": image}
-        if image < len(record.energies):
-            atoms.info["relative_energy"] = record.energies[image]
-        yield atoms
+    if date:
+        try:
+            day.fromisoformat(date)
+        except ValueError:
+            raise InputError(
+                f"{date!r} is no date", where="--date", remedy="give YYYY-MM-DD"
+            ) from None
+    about = About(name=name, creators=creators, licence=licence, url=url, date=date)
+    return about if description is None else about.model_copy(update={"description": description})
 
 
-def _word(text: str) -> str:
-    """Keep text as text: readers of extended XYZ take a hash like '12e4' for a number."""
-    try:
-        float(text)
-    except ValueError:
-        return text
-    return f"_JSON {json.dumps(text)}"
+def _bundle(
+    store: BarrierStore, wanted: BarrierFilter, file: Path, about: About, table: TableKind
+) -> str:
+    from dualion.store.formats.bundle import write_bundle
+
+    contents = write_bundle(file, store, store.ids(wanted), about=about, table=table.value)
+    levels = counted(len(contents.levels), "level of theory").replace("theorys", "theory")
+    return f"{counted(contents.records, 'record')} of {levels}"

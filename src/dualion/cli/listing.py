@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from dualion.store.formats.csvtable import safe_text
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -57,11 +59,15 @@ def print_json(value: object) -> None:
 
 
 def print_csv(rows: Sequence[Mapping[str, object]], columns: Sequence[Column]) -> None:
-    """Write rows as CSV to stdout; the headings are the columns' keys."""
+    """Write rows as CSV to stdout; the headings are the columns' keys.
+
+    Text that a spreadsheet would run as a formula gets an apostrophe in front.
+    """
     keys = [column.key for column in columns]
     writer = csv.DictWriter(sys.stdout, keys, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    for row in rows:
+        writer.writerow({key: safe_text(value) for key, value in row.items()})
 
 
 def print_table(

@@ -10,12 +10,14 @@ import typer
 
 from dualion.cli.places import store_address
 from dualion.errors import InputError
+from dualion.store.formats.table import FIELDS, flat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from dualion.records import HopRecord
     from dualion.store.base import BarrierFilter, BarrierStore
+
+__all__ = ["FIELDS", "flat"]  # re-exported; the rest is imported by name
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
@@ -31,7 +33,9 @@ FrameworkOption = Annotated[str | None, typer.Option("--framework", help="Of thi
 CationOption = Annotated[
     list[str] | None, typer.Option("--cation", help="This ion moves; may be given again.")
 ]
-PairOption = Annotated[str | None, typer.Option("--pair", help="Either of two moves, as Li,Cu.")]
+PairOption = Annotated[
+    str | None, typer.Option("--pair", help="Of these two ions only, host and second, as Li,Cu.")
+]
 MinOption = Annotated[
     float | None, typer.Option("--min-barrier", help="Harder direction at least this, in eV.")
 ]
@@ -117,10 +121,10 @@ def select(
         If an option has no possible value.
     """
     from dualion.records import Mechanism, Outcome
-    from dualion.store.base import BarrierFilter, Order
+    from dualion.store.base import Order
     from dualion.structures.cations import cation as known
 
-    ions = tuple(cation or ()) + (read_pair(pair) if pair else ())
+    ions = tuple(cation or ())
     for ion in ions:
         known(ion)
     if min_barrier is not None and max_barrier is not None and min_barrier > max_barrier:
@@ -129,17 +133,42 @@ def select(
             where="options",
             remedy="swap them",
         )
-    return BarrierFilter(
-        framework=framework,
-        moving_ions=tuple(dict.fromkeys(ions)),
-        mechanism=one_of(Mechanism, mechanism, "--mechanism") if mechanism else None,
-        outcomes=tuple(one_of(Outcome, value, "--outcome") for value in outcome or ()),
-        min_barrier=min_barrier,
-        max_barrier=max_barrier,
-        fingerprint=fingerprint,
-        limit=limit,
-        order=Order.FRAMEWORK,
+    return make_filter(
+        {
+            "framework": framework,
+            "moving_ions": tuple(dict.fromkeys(ions)),
+            "pair": read_pair(pair) if pair else None,
+            "mechanism": one_of(Mechanism, mechanism, "--mechanism") if mechanism else None,
+            "outcomes": tuple(one_of(Outcome, value, "--outcome") for value in outcome or ()),
+            "min_barrier": min_barrier,
+            "max_barrier": max_barrier,
+            "fingerprint": fingerprint,
+            "limit": limit,
+            "order": Order.FRAMEWORK,
+        }
     )
+
+
+def make_filter(fields: dict[str, object]) -> BarrierFilter:
+    """Make a filter of what was given for its fields.
+
+    Raises
+    ------
+    InputError
+        If one has no possible value; names the option.
+    """
+    from pydantic import ValidationError
+
+    from dualion.store.base import BarrierFilter
+
+    try:
+        return BarrierFilter.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        option = str(first["loc"][0]).removesuffix("s").replace("_", "-")
+        text = str(first["msg"]).removeprefix("Value error, ")
+        shown = repr(first["input"])[:80]
+        raise InputError(f"{text} (it is {shown})", where=f"--{option}") from None
 
 
 @contextmanager
@@ -155,46 +184,3 @@ def reading(given: str | None) -> Iterator[BarrierStore]:
 
     with open_store(store_address(given), read_only=True) as store:
         yield store
-
-
-FIELDS: dict[str, Callable[[HopRecord], object]] = {
-    "record_id": lambda r: r.record_id,
-    "framework": lambda r: r.framework,
-    "formula": lambda r: r.formula,
-    "host_ion": lambda r: r.host_ion,
-    "moving_ion": lambda r: r.moving_ion,
-    "arrangement": lambda r: r.arrangement.label,
-    "fraction": lambda r: r.arrangement.fraction,
-    "hop": lambda r: r.hop.label,
-    "hop_class": lambda r: r.hop.class_id,
-    "hop_length": lambda r: r.hop.length,
-    "multiplicity": lambda r: r.hop.multiplicity,
-    "mechanism": lambda r: r.hop.mechanism.value,
-    "outcome": lambda r: r.outcome.value,
-    "forward": lambda r: r.forward,
-    "reverse": lambda r: r.reverse,
-    "forward_fit": lambda r: r.forward_fit,
-    "barrier_error": lambda r: r.error.energy if r.error and r.forward is not None else None,
-    "fit_difference": lambda r: r.error.fit_difference if r.error else None,
-    "residual_force": lambda r: r.error.residual if r.error else None,
-    "verified": lambda r: "; ".join(r.error.verified) if r.error else None,
-    "unverified": lambda r: "; ".join(r.error.unverified) if r.error else None,
-    "energy_difference": lambda r: r.energy_difference,
-    "path_length": lambda r: r.path_length,
-    "min_image_distance": lambda r: r.min_image_distance,
-    "broken_symmetry_host": lambda r: r.broken_symmetry_host,
-    "engine": lambda r: r.theory.stamp.engine,
-    "code": lambda r: f"{r.theory.stamp.code} {r.theory.stamp.version}",
-    "charge": lambda r: r.theory.charge,
-    "fingerprint": lambda r: r.theory.fingerprint,
-    "campaign": lambda r: r.provenance.campaign,
-    "created": lambda r: r.provenance.created,
-    "note": lambda r: r.note,
-}
-"""What a table or spreadsheet can hold of a record. Energies in eV, lengths in Å, forces in eV/Å.
-"""
-
-
-def flat(record: HopRecord) -> dict[str, object]:
-    """One record as one row; no geometries."""
-    return {name: read(record) for name, read in FIELDS.items()}

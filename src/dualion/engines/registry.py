@@ -215,7 +215,7 @@ BUILT_IN: tuple[EngineEntry, ...] = (
     ),
     _gpaw(
         "gpaw-light",
-        {"cutoff": 200, "spacing": 0.55, "tolerance": 1e-4},
+        {"cutoff": 200, "spacing": 0.62, "tolerance": 1e-4},
         note="the same with 200 eV and few k-points; for first tries",
     ),
     EngineEntry(

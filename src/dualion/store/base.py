@@ -87,6 +87,9 @@ class BarrierFilter(Record):
     fingerprint: str | None = Field(
         None, description="Level of theory: the sixteen digits or the first few of them."
     )
+    fingerprints: tuple[str, ...] = Field(
+        (), description="Of any of these levels of theory, sixteen digits each."
+    )
     campaign: str | None = None
     arrangement: str | None = Field(None, description="Label, e.g. 'dilute'.")
     hop_class: str | None = Field(None, description="E.g. 'h1'.")
@@ -252,6 +255,10 @@ class BarrierStore(ABC):
         bool
             Whether there was such a tombstone.
         """
+
+    @abstractmethod
+    def is_deleted(self, record_id: str) -> bool:
+        """Whether a tombstone stands under an id."""
 
     @abstractmethod
     def tombstones(self) -> tuple[Tombstone, ...]:

@@ -66,6 +66,7 @@ _SEVERAL = (
     ("moving_ion", "moving_ions"),
     ("outcome", "outcomes"),
     ("source", "sources"),
+    ("fingerprint", "fingerprints"),
 )
 
 _ORDERS = {

@@ -33,6 +33,9 @@ LARGEST = 15 * 2**20
 LIVE: Document = {"deleted": None}
 """Matches what was not deleted: a tombstone is a mark on the summary, body and all stay."""
 
+NULLABLE = ("barrier", "forward", "reverse", "barrier_error", "hop_length")
+"""Columns that may hold no number; each has a flag beside it that says so."""
+
 SCHEMA = "schema"
 NUMBERS = "numbers"
 
@@ -108,9 +111,7 @@ def pack(record: HopRecord) -> Packed:
 
 def absences(fields: Document) -> Document:
     """Say which numbers are absent, so that these can be sorted behind all others."""
-    return {
-        f"no_{name}": fields[name] is None for name in ("barrier", "barrier_error", "hop_length")
-    }
+    return {f"no_{name}": fields[name] is None for name in NULLABLE}
 
 
 def _take_numbers(database: Database[Document], count: int) -> int:
@@ -297,6 +298,52 @@ def write_all(database: Database[Document], several: Sequence[Packed]) -> None:
     for each in several:
         if each.key not in placed:
             write(database, each, numbers[each.key])
+
+
+def rewrite(database: Database[Document], several: Sequence[Packed]) -> None:
+    """Make a history all that is kept under its id; doing it twice does not matter.
+
+    Readers see the old record or the new one. A writer killed on the way leaves revisions of both
+    histories; the same again completes it.
+
+    Parameters
+    ----------
+    database
+        Of the store.
+    several
+        Answers to one question: the last one stands, the others become its revisions.
+    """
+    record_id, last = several[-1].record_id, several[-1]
+    _put_parts(database, several)
+    first = _take_numbers(database, len(several))
+    before = {each["_id"] for each in database["barrier_revisions"].find({"record_id": record_id})}
+    for number, each in enumerate(several[:-1], first):
+        revision = {
+            "record_id": record_id,
+            "number": number,
+            "images": each.images is not None,
+            "superseded": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        database["barrier_revisions"].replace_one({"_id": each.key}, revision, upsert=True)
+    while True:
+        old = database["barriers"].find_one({"_id": record_id}, {"body": 1})
+        document = last.document(first + len(several) - 1)
+        if old is not None and old["body"] == last.key:
+            break
+        if old is None:
+            try:
+                database["barriers"].insert_one(document)
+            except DuplicateKeyError:  # another writer was faster
+                continue
+            break
+        found = {"_id": record_id, "body": old["body"]}
+        if database["barriers"].replace_one(found, document).matched_count:
+            before.add(old["body"])
+            break
+    for key in before - {each.key for each in several}:
+        database["barrier_revisions"].delete_one({"_id": key})
+        for collection in ("barrier_bodies", "barrier_images"):
+            database[collection].delete_one({"_id": key})
 
 
 def _insert_new(database: Database[Document], documents: list[Document]) -> set[ObjectId]:

@@ -22,12 +22,14 @@ from dualion.store.connection import LONG, SHORT, Connection, Document
 from dualion.store.database import explain as explain_file
 from dualion.store.documents import (
     LIVE,
+    NULLABLE,
     SCHEMA,
     VERSION,
     Packed,
     bury,
     pack,
     prepare,
+    rewrite,
     unbury,
     upgrade,
     write,
@@ -42,13 +44,6 @@ _CHUNK = 64
 
 _PORTION = 20_000
 _COLUMNS = tuple("_id" if each.name == "record_id" else each.name for each in COLUMNS)
-
-
-_ABSENCES = {
-    **dict.fromkeys(("barrier", "forward", "reverse"), "barrier"),
-    "barrier_error": "barrier_error",
-    "hop_length": "hop_length",
-}
 
 
 class _State(NamedTuple):
@@ -183,6 +178,24 @@ class MongoBarrierStore(BarrierStore):
             self._levels[-1].append(packed)
             return True
 
+    def put_history(self, records: Sequence[HopRecord]) -> None:
+        """Make a history all that is kept under its id, at once, also inside a block.
+
+        Parameters
+        ----------
+        records
+            With one ``record_id``; the last one stands, the others become its revisions.
+
+        Raises
+        ------
+        RecordError
+            As :meth:`add`; nothing is written then.
+        """
+        self._check_writable()
+        several = [pack(record) for record in records]
+        with self._lock:
+            self._connection.ask(lambda db: rewrite(db, several))
+
     def _outcome(self, record_id: str) -> str | None:
         """Outcome stored, or to be stored at the end of the block, under an id."""
         for level in reversed(self._levels):
@@ -225,6 +238,13 @@ class MongoBarrierStore(BarrierStore):
         self._check_writable()
         if self._levels:
             raise StoreError("nothing is deleted or revived in a transaction", where=self.where)
+
+    def is_deleted(self, record_id: str) -> bool:
+        """Whether a tombstone stands under an id."""
+        found = self._connection.ask(
+            lambda db: db["barriers"].find_one({"_id": record_id}, {"deleted": 1})
+        )
+        return found is not None and bool(found.get("deleted"))
 
     def tombstones(self) -> tuple[Tombstone, ...]:
         """Return what was deleted, by record id."""
@@ -476,9 +496,9 @@ def _order(query: BarrierFilter) -> list[tuple[str, int]]:
     order = sorting(query)
     keys = list[tuple[str, int]]()
     for column, descends in order.keys:
-        if column in _ABSENCES:
+        if column in NULLABLE:
             # What is no number comes last; null alone would come first.
-            keys.append((f"no_{_ABSENCES[column]}", ASCENDING))
+            keys.append((f"no_{column}", ASCENDING))
         name = "_id" if column == "record_id" else column
         keys.append((name, DESCENDING if descends else ASCENDING))
     return [*keys, ("number", DESCENDING if order.latest_first else ASCENDING)]

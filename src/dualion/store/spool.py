@@ -96,7 +96,7 @@ class Spool:
                 f"({len(data) / 2**20:.0f} MiB, limit {MAX_BYTES // 2**20} MiB)",
                 remedy="use fewer images or a smaller supercell",
             )
-        name = f"{_stem(record.record_id)}-{_digest(data)}.json"
+        name = f"{file_stem(record.record_id)}-{_digest(data)}.json"
         if self.compress:
             name, data = f"{name}.z", zlib.compress(data, 6)
         file = self.folder / name
@@ -184,7 +184,7 @@ def read_entry(file: Path) -> HopRecord:
     except (ValueError, RecursionError) as error:
         raise RecordError("holds no JSON", where=str(file)) from error
     record = plain_record(given, where=str(file))
-    if _stem(record.record_id) != stem:
+    if file_stem(record.record_id) != stem:
         raise RecordError(f"holds another record ('{record.record_id}')", where=str(file))
     return record
 
@@ -223,7 +223,7 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _stem(record_id: str) -> str:
+def file_stem(record_id: str) -> str:
     """Return the id where it can be part of a file name, else a hash of it."""
     plain = re.fullmatch(r"[A-Za-z0-9_][\w.-]{0,99}", record_id, re.ASCII)
     return record_id if plain else f"id_{content_hash(record_id)}"

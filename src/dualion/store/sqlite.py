@@ -105,7 +105,7 @@ class SQLiteBarrierStore(BarrierStore):
                 if not gives_way(str(old[1]), record.outcome.value):
                     return False
                 self._retire(old[0], record.record_id)
-            elif self._is_deleted(record.record_id):
+            elif self.is_deleted(record.record_id):
                 log.warning("record '%s' was deleted: not added", record.record_id)
                 return False
             self._insert(row, body, images)
@@ -118,7 +118,8 @@ class SQLiteBarrierStore(BarrierStore):
         if images is not None:
             self.database.execute("INSERT INTO images VALUES (?, ?)", (key, images))
 
-    def _is_deleted(self, record_id: str) -> bool:
+    def is_deleted(self, record_id: str) -> bool:
+        """Whether a tombstone stands under an id."""
         sql = "SELECT 1 FROM tombstones WHERE record_id = ?"
         return self.database.row(sql, (record_id,)) is not None
 
@@ -263,7 +264,7 @@ class SQLiteBarrierStore(BarrierStore):
     def revive(self, record_id: str) -> bool:
         """Undo :meth:`delete`; the record comes last in the order of adding."""
         with self.transaction():
-            if not self._is_deleted(record_id):
+            if not self.is_deleted(record_id):
                 return False
             self.database.execute("DELETE FROM tombstones WHERE record_id = ?", (record_id,))
             last = self.database.row(

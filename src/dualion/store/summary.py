@@ -105,7 +105,7 @@ def summary(record: HopRecord) -> dict[str, Value]:
     -------
     dict
         Plain values; ``barrier``, ``forward`` and ``reverse`` in eV, None where there is no
-        barrier. ``barrier`` is the larger of both directions.
+        barrier. ``barrier`` is the larger of both directions, or the one there is.
 
     Raises
     ------
@@ -222,6 +222,5 @@ def _barrier(record: HopRecord) -> float | None:
                 where=f"record '{record.record_id}'",
                 remedy="give the record an outcome that is no barrier",
             )
-    if record.forward is None or record.reverse is None:
-        return None
-    return max(record.forward, record.reverse)
+    both = [each for each in (record.forward, record.reverse) if each is not None]
+    return max(both, default=None)

@@ -1,0 +1,72 @@
+"""What can be taken away: a record, its path, the table of the current filter."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from typing import TYPE_CHECKING
+
+from dualion.store.summary import COLUMNS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dualion.records import HopRecord
+    from dualion.store.base import BarrierFilter
+    from dualion.store.columns import Columns
+
+_PORTION = 5000
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def file_name(record: HopRecord, ending: str) -> str:
+    """Name of a download: of the record's own words only what every file system takes."""
+    parts = (record.framework, record.moving_ion, record.hop.class_id, record.record_id[:8])
+    words = [re.sub(r"[^A-Za-z0-9]+", "-", part).strip("-")[:40] for part in parts]
+    return "_".join(word for word in words if word) + ending
+
+
+def record_json(record: HopRecord) -> bytes:
+    """Return the whole record, as the store holds it."""
+    return (record.model_dump_json(indent=1) + "\n").encode()
+
+
+def path_extxyz(record: HopRecord) -> bytes:
+    """Return all images as extended XYZ; empty if there are none.
+
+    Energies are above the initial state, in eV, under the key ``relative_energy``.
+    """
+    from ase.io.extxyz import write_extxyz
+
+    frames = [] if record.images is None else record.images.atoms()
+    for image, atoms in enumerate(frames):
+        atoms.info = {"image": image, "mover": record.mover}
+        if image < len(record.energies):
+            atoms.info["relative_energy"] = record.energies[image]
+    stream = io.StringIO()
+    write_extxyz(stream, frames)
+    return stream.getvalue().encode()
+
+
+def table_csv(columns: Columns, wanted: BarrierFilter) -> Iterator[bytes]:
+    """Yield the summaries of all records that pass a filter, as CSV, in portions.
+
+    Text that a spreadsheet would run as a formula gets an apostrophe in front.
+    """
+    names = [column.name for column in COLUMNS]
+    rows = columns.select(wanted)
+    yield _lines([names])
+    for start in range(0, len(rows), _PORTION):
+        portion = columns.rows(rows[start : start + _PORTION])
+        yield _lines([[_safe(row[name]) for name in names] for row in portion])
+
+
+def _safe(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def _lines(rows: list[list[str]] | list[list[object]]) -> bytes:
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(rows)
+    return stream.getvalue().encode()
