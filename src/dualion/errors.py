@@ -11,7 +11,7 @@
      │    ├── EngineNotInstalledError                                   exit 2
      │    └── ModelFileError     weights missing or not the known ones  exit 2
      ├── StoreError              a results store cannot be used         exit 2
-     │    ├── StoreVersionError  made by a newer dualion
+     │    ├── StoreVersionError  made by another version of dualion
      │    └── RecordError        one record cannot be kept or read, the store can
      └── RunError                a run cannot start or go on            exit 4
           └── CheckpointBusyError  another process writes a checkpoint
@@ -95,7 +95,7 @@ class StoreError(DualionError):
 
 
 class StoreVersionError(StoreError):
-    """A results store was made by a newer dualion."""
+    """A results store was made by a newer dualion, or has to be brought up to date first."""
 
 
 class RecordError(StoreError):

@@ -95,7 +95,7 @@ def test_info_says_what_is_there(dualion, store, in_mongo, kind):
     assert facts["backend"] == {"file": "SQLite", "mongo": "MongoDB"}[kind]
     assert facts["address"] == str(place)
     assert facts["records"] == 4
-    assert facts["schema_version"] == 1
+    assert facts["schema_version"] == 2
     assert {k: v for k, v in facts["outcomes"].items() if v} == {"converged": 3, "wrong_mover": 1}
     table = dualion("store", "info", "--store", place).out
     assert "wrong_mover" in table

@@ -91,13 +91,15 @@ def test_groups_are_those_of_a_loop_and_never_mix_levels_of_theory(filled, sever
     for record in several:
         if record.moving_ion != "Na":
             row = summary(record)
-            key = (*(row[name] for name in by), record.theory.fingerprint)
+            key = (*(row[name] for name in by), record.theory.fingerprint, record.theory.charge)
             expected.setdefault(key, []).append(row["barrier"])
 
     groups = filled.columns().groups(by, query)
-    assert [tuple(g.key[n] for n in (*by, "fingerprint")) for g in groups] == sorted(expected)
+    assert [tuple(g.key[n] for n in (*by, "fingerprint", "charge")) for g in groups] == sorted(
+        expected
+    )
     for group in groups:
-        barriers = expected[tuple(group.key[name] for name in (*by, "fingerprint"))]
+        barriers = expected[tuple(group.key[name] for name in (*by, "fingerprint", "charge"))]
         numbers = [barrier for barrier in barriers if barrier is not None]
         assert (group.records, group.with_barrier) == (len(barriers), len(numbers))
         if not numbers:

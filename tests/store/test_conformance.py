@@ -16,6 +16,7 @@ from dualion.errors import StoreError
 from dualion.records import Arrangement, Finding, Images, Outcome
 from dualion.store.base import BarrierFilter, Order
 from dualion.store.sqlite import SQLiteBarrierStore
+from dualion.store.summary import Source
 
 
 def bits(values):
@@ -125,6 +126,9 @@ def test_every_bit_of_a_coordinate_survives(store, make_record, xyz, lattice):
     assert again.species == images.species
 
 
+NACL = {"framework": "nacl", "formula": "Na32Cl32", "host_ion": "Na"}
+
+
 @pytest.fixture
 def filled(store, make_record):
     """Twelve records that differ in everything a filter can name."""
@@ -137,8 +141,8 @@ def filled(store, make_record):
         make_record(moving_ion="Na", forward=0.105, campaign="sodium"),
         make_record(engine="standard", forward=0.273),
         make_record(engine="standard", moving_ion="Cu", outcome=Outcome.UNCONVERGED),
-        make_record(framework="nacl", host_ion="Na", moving_ion="Na", forward=0.515),
-        make_record(framework="nacl", host_ion="Na", moving_ion="Li", forward=0.3, reverse=0.45),
+        make_record(**NACL, moving_ion="Na", forward=0.515),
+        make_record(**NACL, moving_ion="Li", forward=0.3, reverse=0.45),
         make_record(charge=-1, forward=0.25),
         make_record(moving_ion="Ag", outcome=Outcome.INTERMEDIATE_MINIMUM, forward=0.2),
     ]
@@ -176,6 +180,28 @@ FILTERS = {
         BarrierFilter(framework="li6ps5cl", moving_ions=("Cu",), max_barrier=1.0),
         lambda r: r.framework == "li6ps5cl" and r.moving_ion == "Cu" and barrier(r),
     ),
+    "elements": (BarrierFilter(elements=("S", "Cl")), lambda r: r.framework == "li6ps5cl"),
+    "no part of a symbol": (BarrierFilter(elements=("C",)), lambda _: False),
+    "anion": (BarrierFilter(anion="Cl"), lambda r: r.framework == "nacl"),
+    "of a pair": (
+        BarrierFilter(pair=("Cu", "Li")),
+        lambda r: r.host_ion == "Li" and r.moving_ion in {"Li", "Cu"},
+    ),
+    "frameworks": (BarrierFilter(frameworks=("nacl", "x")), lambda r: r.framework == "nacl"),
+    "long": (BarrierFilter(min_length=3.5), lambda r: r.hop.class_id == "h2"),
+    "short": (BarrierFilter(max_length=3.26), lambda r: r.hop.class_id == "h1"),
+    "engine": (BarrierFilter(engine="standard"), lambda r: r.theory.stamp.engine == "standard"),
+    "code": (BarrierFilter(code="chgnet"), lambda _: True),
+    "charge": (BarrierFilter(charge=-1), lambda r: r.theory.charge == -1),
+    "computed": (BarrierFilter(sources=(Source.COMPUTED,)), lambda _: True),
+    "since": (
+        BarrierFilter(since="2026-01-10"),
+        lambda r: r.provenance.created >= "2026-01-10",
+    ),
+    "until": (
+        BarrierFilter(until="2026-01-03"),
+        lambda r: r.provenance.created < "2026-01-04",
+    ),
     "injection": (BarrierFilter(framework="' OR 1=1 --"), lambda _: False),
 }
 
@@ -188,6 +214,9 @@ def test_a_filter_gives_what_a_loop_over_all_records_gives(store, filled, name):
     assert [record.record_id for record in store.query(query)] == expected
     assert store.ids(query) == tuple(expected)
     assert store.count(query) == len(expected)
+    columns = store.columns()
+    assert list(columns.ids[columns.select(query)]) == expected
+    assert columns.count(query) == len(expected)
 
 
 def test_a_level_of_theory_is_found_by_its_first_digits(store, filled):
@@ -374,4 +403,53 @@ def test_a_store_opened_for_reading_is_not_written(store, open_again, make_recor
 
     with pytest.raises(StoreError, match="for reading only"):
         reader.add(make_record())
+    assert store.count() == 0
+
+
+def test_a_deleted_record_is_in_no_answer_and_kept_as_a_revision(store, open_again, make_record):
+    first, record = make_record(record_id="one", outcome=Outcome.UNCONVERGED), None
+    record = make_record(record_id="one")
+    for each in (first, record, make_record(record_id="two")):
+        store.add(each)
+    assert len(store.columns()) == 2
+
+    assert store.delete("one", reason="wrong pseudopotential")
+    assert not store.delete("one", reason="again")
+    assert not store.delete("three", reason="never there")
+    for handle in (store, open_again(read_only=True)):
+        assert handle.ids() == tuple(handle.columns().ids) == ("two",)
+        assert handle.count() == 1
+        assert handle.get("one") is handle.images("one") is None
+        assert [each.record_id for each in handle.query()] == ["two"]
+        assert handle.revisions("one") == (first, record)
+        (stone,) = handle.tombstones()
+        assert (stone.record_id, stone.reason) == ("one", "wrong pseudopotential")
+
+
+def test_what_was_deleted_is_not_added_again_but_revived(store, make_record):
+    record = make_record(record_id="one")
+    failed = make_record(record_id="one", outcome=Outcome.ENGINE_FAILED)
+    for each in (failed, record):
+        store.add(each)
+    store.delete("one", reason="a test", when="2026-01-02T03:04:05+00:00")
+
+    assert not store.add(record)
+    assert not store.add(make_record(record_id="one", forward=0.3))
+    with store.transaction():
+        assert not store.add(record)
+    assert store.count() == len(store.columns()) == 0
+    assert store.revive("one")
+    assert not store.revive("one")
+    assert store.tombstones() == ()
+    assert store.get("one") == record
+    assert store.revisions("one") == (failed,)
+    assert list(store.columns().ids) == ["one"]
+    assert not store.add(record)
+
+
+def test_a_failure_that_was_deleted_does_not_give_way(store, make_record):
+    store.add(make_record(record_id="one", outcome=Outcome.UNCONVERGED))
+    store.delete("one", reason="a test")
+
+    assert not store.add(make_record(record_id="one"))
     assert store.count() == 0

@@ -11,6 +11,7 @@ from collections import Counter
 
 import pytest
 
+from dualion.store.check import check
 from dualion.store.ledger import Ledger
 from dualion.store.sqlite import SQLiteBarrierStore
 
@@ -104,3 +105,33 @@ def test_ten_killed_writers_lose_no_acknowledged_write(start, tmp_path):
         assert len(there - kept) <= kill + 1
     with SQLiteBarrierStore(tmp_path / "barriers") as store:
         assert all(record.images for record in store.query(images=True))
+
+
+def test_four_writers_at_once_and_ten_kills_lose_and_double_nothing(start, tmp_path):
+    chance = random.Random(21)  # noqa: S311 - moments and victims of the kills, not a secret
+    names = (f"w{k}" for k in range(20))
+    living = [start(next(names), 100_000) for _ in range(4)]
+    files = [file for _, file in living]
+    for _ in range(10):
+        deadline = time.monotonic() + 120
+        while not all(promised(file) for _, file in living) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        time.sleep(chance.uniform(0.0, 0.05))
+        process, _ = living.pop(chance.randrange(4))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        living.append(start(next(names), 100_000))
+        files.append(living[-1][1])
+    for process, _ in living:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    kept = Counter(line for file in files for line in promised(file))
+    there = stored(tmp_path)
+
+    assert set(kept) <= there
+    assert set(kept.values()) == {1}
+    assert len(there - set(kept)) <= 14
+    with SQLiteBarrierStore(tmp_path / "barriers") as store:
+        assert store.count() == len(set(store.ids())) == len(store.columns())
+        health = check(store)
+        assert (health.sound, health.records) == (True, store.count())

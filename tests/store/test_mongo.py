@@ -314,7 +314,7 @@ def test_an_answer_that_was_lost_and_overtaken_costs_nobody_a_record(
 
 
 def test_a_newer_store_is_not_touched(mongo_address, raw):
-    raw.barrier_meta.insert_one({"_id": "schema", "version": 2})
+    raw.barrier_meta.insert_one({"_id": "schema", "version": 3})
     with pytest.raises(StoreVersionError):
         MongoBarrierStore(mongo_address)
     assert raw.list_collection_names() == ["barrier_meta"]

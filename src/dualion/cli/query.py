@@ -2,8 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from dualion.cli.filters import (
+    AcrossTheoriesOption,
+    AnionOption,
+    CampaignOption,
+    CodeOption,
+    ElementOption,
+    EngineOption,
+    FormulaOption,
+    GroupOption,
+    MaxLengthOption,
+    MinLengthOption,
+    OffsetOption,
+    PrototypeOption,
+    SinceOption,
+    SortOption,
+    SourceOption,
+    UntilOption,
+    grouped,
+    narrow,
+    read_group_by,
+    read_sources,
+    require_charge,
+)
 from dualion.cli.listing import Column, counted, one_form, print_listing
 from dualion.cli.selection import (
     FIELDS,
@@ -24,6 +50,8 @@ from dualion.cli.selection import (
     reading,
     select,
 )
+from dualion.cli.whole import whole_binary
+from dualion.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,37 +79,104 @@ def query(
     *,
     store: StoreOption = None,
     framework: FrameworkOption = None,
+    prototype: PrototypeOption = None,
+    formula: FormulaOption = None,
+    element: ElementOption = None,
+    anion: AnionOption = None,
     cation: CationOption = None,
     pair: PairOption = None,
+    mechanism: MechanismOption = None,
+    min_length: MinLengthOption = None,
+    max_length: MaxLengthOption = None,
+    outcome: OutcomeOption = None,
     min_barrier: MinOption = None,
     max_barrier: MaxOption = None,
-    mechanism: MechanismOption = None,
-    outcome: OutcomeOption = None,
-    fingerprint: FingerprintOption = None,
+    engine: EngineOption = None,
+    code: CodeOption = None,
     charge: ChargeOption = None,
+    fingerprint: FingerprintOption = None,
+    source: SourceOption = None,
+    campaign: CampaignOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    sort: SortOption = None,
     limit: LimitOption = None,
+    offset: OffsetOption = 0,
+    group_by: GroupOption = None,
+    across_theories: AcrossTheoriesOption = False,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    parquet: Annotated[
+        Path | None, typer.Option("--parquet", help="Write a new Parquet file instead.")
+    ] = None,
 ) -> None:
-    """List the records of a store."""
-    from dualion.analysis.conventions import of_charge
-
+    """List the records of a store, or what groups of them have in common."""
     one_form(as_json=as_json, as_csv=as_csv)
-    wanted = select(
-        framework=framework,
-        cation=cation,
-        pair=pair,
-        min_barrier=min_barrier,
-        max_barrier=max_barrier,
-        mechanism=mechanism,
-        outcome=outcome,
-        fingerprint=fingerprint,
-        limit=limit if charge is None else None,
+    wanted = narrow(
+        select(
+            framework=framework,
+            cation=cation,
+            pair=pair,
+            min_barrier=min_barrier,
+            max_barrier=max_barrier,
+            mechanism=mechanism,
+            outcome=outcome,
+            fingerprint=fingerprint,
+            limit=limit,
+        ),
+        prototype=prototype,
+        formula=formula,
+        elements=element,
+        anion=anion,
+        min_length=min_length,
+        max_length=max_length,
+        engine=engine,
+        code=code,
+        charge=charge,
+        sources=read_sources(source),
+        campaign=campaign,
+        since=since,
+        until=until,
+        sort=sort,
+        offset=offset,
     )
+    if parquet is not None:
+        _check_parquet(parquet, as_json=as_json, as_csv=as_csv, grouped=group_by is not None)
     with reading(store) as opened:
-        found: Iterable[HopRecord] = opened.query(wanted)
-        if charge is not None:
-            found = of_charge(found, charge)[:limit]
+        require_charge(opened, wanted)
+        if group_by is not None:
+            rows, columns = grouped(
+                opened, read_group_by(group_by), wanted, across_theories=across_theories
+            )
+            print_listing(
+                rows, columns, as_json=as_json, as_csv=as_csv, title=counted(len(rows), "group")
+            )
+            return
+        found = opened.query(wanted)
+        if parquet is not None:
+            typer.echo(f"{counted(_write_parquet(parquet, found), 'record')} in {parquet}")
+            return
         rows = [flat(record) for record in found]
     columns = tuple(Column(key, key) for key in FIELDS) if as_csv else SHOWN
     print_listing(rows, columns, as_json=as_json, as_csv=as_csv, title=counted(len(rows), "record"))
+
+
+def _check_parquet(file: Path, *, as_json: bool, as_csv: bool, grouped: bool) -> None:
+    from dualion.store.formats.parquet import pyarrow
+
+    if as_json or as_csv or grouped:
+        raise InputError(
+            "--parquet is for records, and goes with none of --json, --csv and --group-by",
+            where="options",
+            remedy="leave one out",
+        )
+    if file.exists():
+        raise InputError("exists already", where=str(file), remedy="name a new file")
+    pyarrow()
+
+
+def _write_parquet(file: Path, records: Iterable[HopRecord]) -> int:
+    from dualion.store.formats.parquet import write_parquet
+
+    with whole_binary(file) as stream:
+        return write_parquet(stream, records)

@@ -33,7 +33,9 @@ FrameworkOption = Annotated[str | None, typer.Option("--framework", help="Of thi
 CationOption = Annotated[
     list[str] | None, typer.Option("--cation", help="This ion moves; may be given again.")
 ]
-PairOption = Annotated[str | None, typer.Option("--pair", help="Either of two moves, as Li,Cu.")]
+PairOption = Annotated[
+    str | None, typer.Option("--pair", help="Of these two ions only, host and second, as Li,Cu.")
+]
 MinOption = Annotated[
     float | None, typer.Option("--min-barrier", help="Harder direction at least this, in eV.")
 ]
@@ -119,10 +121,10 @@ def select(
         If an option has no possible value.
     """
     from dualion.records import Mechanism, Outcome
-    from dualion.store.base import BarrierFilter, Order
+    from dualion.store.base import Order
     from dualion.structures.cations import cation as known
 
-    ions = tuple(cation or ()) + (read_pair(pair) if pair else ())
+    ions = tuple(cation or ())
     for ion in ions:
         known(ion)
     if min_barrier is not None and max_barrier is not None and min_barrier > max_barrier:
@@ -131,17 +133,42 @@ def select(
             where="options",
             remedy="swap them",
         )
-    return BarrierFilter(
-        framework=framework,
-        moving_ions=tuple(dict.fromkeys(ions)),
-        mechanism=one_of(Mechanism, mechanism, "--mechanism") if mechanism else None,
-        outcomes=tuple(one_of(Outcome, value, "--outcome") for value in outcome or ()),
-        min_barrier=min_barrier,
-        max_barrier=max_barrier,
-        fingerprint=fingerprint,
-        limit=limit,
-        order=Order.FRAMEWORK,
+    return make_filter(
+        {
+            "framework": framework,
+            "moving_ions": tuple(dict.fromkeys(ions)),
+            "pair": read_pair(pair) if pair else None,
+            "mechanism": one_of(Mechanism, mechanism, "--mechanism") if mechanism else None,
+            "outcomes": tuple(one_of(Outcome, value, "--outcome") for value in outcome or ()),
+            "min_barrier": min_barrier,
+            "max_barrier": max_barrier,
+            "fingerprint": fingerprint,
+            "limit": limit,
+            "order": Order.FRAMEWORK,
+        }
     )
+
+
+def make_filter(fields: dict[str, object]) -> BarrierFilter:
+    """Make a filter of what was given for its fields.
+
+    Raises
+    ------
+    InputError
+        If one has no possible value; names the option.
+    """
+    from pydantic import ValidationError
+
+    from dualion.store.base import BarrierFilter
+
+    try:
+        return BarrierFilter.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        option = str(first["loc"][0]).removesuffix("s").replace("_", "-")
+        text = str(first["msg"]).removeprefix("Value error, ")
+        shown = repr(first["input"])[:80]
+        raise InputError(f"{text} (it is {shown})", where=f"--{option}") from None
 
 
 @contextmanager

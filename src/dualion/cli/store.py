@@ -1,4 +1,4 @@
-"""``dualion store``: what a barrier store holds, copies of it, and records from a spool."""
+"""``dualion store``: what a barrier store holds, copies of it, its upkeep, records from a spool."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dualion.cli.clusteroptions import DEFAULT, ProfileOption, connected
 from dualion.cli.listing import Column, counted, print_json, print_table
 from dualion.cli.places import store_address
 from dualion.cli.selection import JsonOption, StoreOption, reading
+from dualion.cli.upkeep import VERBS
 
 INCOMPLETE = 2
 """Exit code when some records could not be taken over."""
@@ -18,8 +19,12 @@ INCOMPLETE = 2
 _SHOWN = 10
 
 app = typer.Typer(
-    help="Barrier stores: what one holds, copies, records from a spool.", no_args_is_help=True
+    help="Barrier stores: what one holds, copies, upkeep, records from a spool.",
+    no_args_is_help=True,
 )
+
+for _verb in VERBS:
+    app.command()(_verb)
 
 _INFO = (Column("name", ""), Column("value", ""))
 

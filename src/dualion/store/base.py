@@ -7,22 +7,32 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import Field, field_validator
 
 from dualion.records import HopRecord, Images, Mechanism, Outcome, Record
 from dualion.store.order import Order
-from dualion.store.summary import KINDS
+from dualion.store.summary import KINDS, Source, moment
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from dualion.store.columns import Columns
 
-__all__ = ["EVERYTHING", "SUPERSEDABLE", "BarrierFilter", "BarrierStore", "Order", "gives_way"]
+__all__ = [
+    "EVERYTHING",
+    "SUPERSEDABLE",
+    "BarrierFilter",
+    "BarrierStore",
+    "Order",
+    "Tombstone",
+    "gives_way",
+]
 
 _MOST = 2**53
+
+Symbol = Annotated[str, Field(pattern=r"^[A-Z][a-z]?$")]
 
 SUPERSEDABLE = frozenset({Outcome.ENGINE_FAILED, Outcome.UNCONVERGED})
 """A record with one of these outcomes gives way to a later one with another outcome."""
@@ -42,12 +52,38 @@ class BarrierFilter(Record):
     """
 
     framework: str | None = None
+    frameworks: tuple[str, ...] = Field((), description="Any of these frameworks.")
+    prototype: str | None = Field(None, description="Structure type.")
+    formula: str | None = Field(None, description="Of the supercell host, e.g. 'Li24P4S20Cl4'.")
+    elements: tuple[Symbol, ...] = Field((), description="The host holds all of these elements.")
+    anion: str | None = Field(None, description="Most frequent anion of the host.")
+    pair: tuple[str, str] | None = Field(
+        None, description="The host is of one of these ions, and no third one takes part."
+    )
     moving_ions: tuple[str, ...] = Field((), description="Any of these ions moves.")
     host_ion: str | None = None
     mechanism: Mechanism | None = None
     outcomes: tuple[Outcome, ...] = Field((), description="Ended in any of these ways.")
     min_barrier: float | None = Field(None, allow_inf_nan=False, description="In eV, inclusive.")
     max_barrier: float | None = Field(None, allow_inf_nan=False, description="In eV, inclusive.")
+    min_length: float | None = Field(
+        None, allow_inf_nan=False, description="Of the hop on the parent, in Å, inclusive."
+    )
+    max_length: float | None = Field(
+        None, allow_inf_nan=False, description="Of the hop on the parent, in Å, inclusive."
+    )
+    engine: str | None = None
+    code: str | None = Field(None, description="Program or model behind the engine.")
+    charge: int | None = Field(
+        None, ge=-_MOST, le=_MOST, description="Of the cell with the defect, in e."
+    )
+    sources: tuple[Source, ...] = Field((), description="Made by any of these.")
+    since: str | None = Field(
+        None, description="Created then or later: a day or time in ISO 8601, UTC."
+    )
+    until: str | None = Field(
+        None, description="Created then or before; a day counts to its end. ISO 8601, UTC."
+    )
     fingerprint: str | None = Field(
         None, description="Level of theory: the sixteen digits or the first few of them."
     )
@@ -65,6 +101,14 @@ class BarrierFilter(Record):
     )
     limit: int | None = Field(None, ge=0, le=_MOST, description="At most this many records.")
     offset: int = Field(0, ge=0, le=_MOST, description="Leave out this many records first.")
+
+    @field_validator("since", "until")
+    @classmethod
+    def _a_time(cls, text: str | None) -> str | None:
+        if text is not None and not moment(text):
+            msg = f"{text!r} is no time: write 2026-01-31 or 2026-01-31T12:00:00"
+            raise ValueError(msg)
+        return text
 
     @field_validator("sort")
     @classmethod
@@ -86,6 +130,14 @@ class BarrierFilter(Record):
 
 
 EVERYTHING = BarrierFilter()
+
+
+class Tombstone(Record):
+    """What is left of a record that was deleted; the record itself is its last revision."""
+
+    record_id: str
+    deleted: str = Field(description="When; UTC, ISO 8601.")
+    reason: str
 
 
 class BarrierStore(ABC):
@@ -111,7 +163,8 @@ class BarrierStore(ABC):
         """Insert a record unless one with its id is there.
 
         A stored record that failed or did not converge (:data:`SUPERSEDABLE`) is replaced
-        when the new one ended in another way; the old one is kept as a revision.
+        when the new one ended in another way; the old one is kept as a revision. A record that
+        was deleted is not added again: see :meth:`revive`.
 
         Returns
         -------
@@ -173,6 +226,43 @@ class BarrierStore(ABC):
     @abstractmethod
     def revisions(self, record_id: str) -> tuple[HopRecord, ...]:
         """Return the records that were superseded under this id, oldest first."""
+
+    @abstractmethod
+    def delete(self, record_id: str, *, reason: str, when: str | None = None) -> bool:
+        """Take a record out of all answers; it is kept as a revision under a tombstone.
+
+        Parameters
+        ----------
+        record_id
+            Of the record.
+        reason
+            For those who miss it.
+        when
+            UTC, ISO 8601; None: now.
+
+        Returns
+        -------
+        bool
+            Whether there was such a record.
+        """
+
+    @abstractmethod
+    def revive(self, record_id: str) -> bool:
+        """Undo :meth:`delete`; the record comes last in the order of adding, or where it was.
+
+        Returns
+        -------
+        bool
+            Whether there was such a tombstone.
+        """
+
+    @abstractmethod
+    def is_deleted(self, record_id: str) -> bool:
+        """Whether a tombstone stands under an id."""
+
+    @abstractmethod
+    def tombstones(self) -> tuple[Tombstone, ...]:
+        """Return what was deleted, by record id."""
 
     @abstractmethod
     def transaction(self) -> AbstractContextManager[None]:

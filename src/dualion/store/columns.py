@@ -12,7 +12,7 @@ import numpy as np
 
 from dualion.errors import InputError, RecordError
 from dualion.store.base import EVERYTHING, BarrierFilter
-from dualion.store.conditions import Among, Condition, Sorting, Within, conditions, sorting
+from dualion.store.conditions import Among, Condition, Holds, Sorting, Within, conditions, sorting
 from dualion.store.grouping import Group, numbered, statistics
 from dualion.store.summary import COLUMNS, KINDS, Kind, Value
 
@@ -26,13 +26,14 @@ if TYPE_CHECKING:
 
 _CODED = tuple(column.name for column in COLUMNS if column.kind in {Kind.TEXT, Kind.WHOLE})
 _NAMES = tuple(column.name for column in COLUMNS)
+_UTC = -len("+00:00")
 _KEPT = 12
 """Orders and groupings that are remembered."""
 
-FACETS = tuple(name for name in _CODED if name not in {"formula", "member"})
+FACETS = tuple(name for name in _CODED if name not in {"formula", "member", "version"})
 """Columns with few enough values to choose from."""
 
-THEORY = tuple(name for name in ("fingerprint", "charge") if name in KINDS)
+THEORY = ("fingerprint", "charge")
 """Columns that must agree before two barriers may be compared."""
 
 _Made = TypeVar("_Made")
@@ -315,7 +316,17 @@ class Columns:
             if high is not None:
                 passed &= numbers <= high
             return passed
+        if isinstance(condition, Holds):
+            part = f"-{condition.part}-"
+            return self.coded[condition.column].where(lambda text: part in f"-{text}-")
         low, below = condition.low, condition.below
+        if condition.column == "created":
+            passed = ~np.isnat(self.created)
+            if low is not None and low > "0":
+                passed &= self.created >= np.datetime64(low[:_UTC], "us")
+            if below is not None:
+                passed &= self.created < np.datetime64(below[:_UTC], "us")
+            return passed
         return self.coded[condition.column].where(
             lambda text: (low is None or text >= low) and (below is None or text < below)
         )
@@ -376,7 +387,7 @@ def _array(
         # None becomes NaN.
         return np.array(values, dtype=np.float64)
     if kind is Kind.MOMENT:
-        return np.array([text[:-6] or "NaT" for text in values], "datetime64[us]")
+        return np.array([text[:_UTC] or "NaT" for text in values], "datetime64[us]")
     if any(type(value) is not str for value in values):
         msg = "not all are text"
         raise TypeError(msg)

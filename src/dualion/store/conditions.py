@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from dualion.store.order import Order
+from dualion.store.summary import moment
 
 if TYPE_CHECKING:
     from dualion.store.base import BarrierFilter
@@ -33,7 +35,14 @@ class Span(NamedTuple):
     below: str | None
 
 
-Condition = Among | Within | Span
+class Holds(NamedTuple):
+    """The column's text, parts joined by hyphens, has this part."""
+
+    column: str
+    part: str
+
+
+Condition = Among | Within | Span | Holds
 
 
 class Sorting(NamedTuple):
@@ -48,10 +57,15 @@ class Sorting(NamedTuple):
     """Whether of equal rows the one that was added last comes first."""
 
 
-_ONE = ("framework", "host_ion", "mechanism", "campaign", "arrangement", "hop_class")
+_ONE = (
+    *("framework", "prototype", "formula", "anion", "host_ion", "mechanism", "engine", "code"),
+    *("charge", "campaign", "arrangement", "hop_class"),
+)
 _SEVERAL = (
+    ("framework", "frameworks"),
     ("moving_ion", "moving_ions"),
     ("outcome", "outcomes"),
+    ("source", "sources"),
     ("fingerprint", "fingerprints"),
 )
 
@@ -81,12 +95,33 @@ def conditions(query: BarrierFilter) -> tuple[Condition, ...]:
         several = getattr(query, field)
         if several:
             found.append(Among(column, tuple(map(_plain, several))))
+    found += [Holds("elements", symbol) for symbol in query.elements]
+    if query.pair is not None:
+        one, two = query.pair
+        found.append(Among("pair", (one, two, f"{one}-{two}", f"{two}-{one}")))
     if query.fingerprint is not None:
         # Hexadecimal digits all sort before 'g'; a range, unlike a prefix, can use an index.
         found.append(Span("fingerprint", query.fingerprint, f"{query.fingerprint}g"))
     if query.min_barrier is not None or query.max_barrier is not None:
         found.append(Within("barrier", query.min_barrier, query.max_barrier))
+    if query.min_length is not None or query.max_length is not None:
+        found.append(Within("hop_length", query.min_length, query.max_length))
+    if query.since is not None or query.until is not None:
+        # Any time sorts after '0'; what is none is an empty text and passes neither bound.
+        low = "0" if query.since is None else moment(query.since)
+        found.append(Span("created", low, _after(query.until)))
     return tuple(found)
+
+
+def _after(text: str | None) -> str | None:
+    """Return the first moment after a time, or after the whole of a day."""
+    if text is None:
+        return None
+    step = timedelta(days=1) if len(text) <= len("2026-01-02") else timedelta(microseconds=1)
+    try:
+        return (datetime.fromisoformat(moment(text)) + step).isoformat()
+    except OverflowError:
+        return None
 
 
 def _plain(value: object) -> str | int:

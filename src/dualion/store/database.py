@@ -14,9 +14,10 @@ import shutil
 import sqlite3
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from dualion.errors import StoreError, StoreVersionError
@@ -35,6 +36,8 @@ class FileKind(NamedTuple):
     application_id: int
     version: int
     schema: tuple[str, ...]
+    upgrades: Mapping[int, Callable[[sqlite3.Connection], None]] = MappingProxyType({})
+    """From each older version to the next, inside one transaction."""
 
 
 def explain(error: sqlite3.Error | OSError, path: Path | str, noun: str) -> StoreError:
@@ -141,6 +144,7 @@ class Database:
             self._check_kind(self._open)
             if not read_only:
                 self._prepare(self._open)
+                self._upgrade(self._open)
         except (sqlite3.Error, OSError) as error:
             self.close()
             raise explain(error, path, kind.noun) from error
@@ -189,6 +193,30 @@ class Database:
                 where=where,
                 remedy="restore a backup, or delete the file",
             )
+        if version < self.kind.version and self.read_only:
+            raise StoreVersionError(
+                f"the {noun} has the older schema version {version}, this dualion reads "
+                f"{self.kind.version}",
+                where=where,
+                remedy="bring it up to date with 'dualion store upgrade'; nothing is lost",
+            )
+
+    def _upgrade(self, connection: sqlite3.Connection) -> None:
+        """Bring a file of an older version up to date: wholly or not at all."""
+        if connection.execute("PRAGMA user_version").fetchone()[0] == self.kind.version:
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            # Asked again: another process may have been faster.
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            for old in range(version, self.kind.version):
+                self.kind.upgrades[old](connection)
+            connection.execute(f"PRAGMA user_version={self.kind.version}")
+            connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            raise
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
@@ -332,6 +360,28 @@ class Database:
                 ) from None
             except (sqlite3.Error, OSError) as error:
                 raise explain(error, path, "backup") from error
+
+    def compact(self) -> None:
+        """Write the file anew without its gaps; it must have room on the disk twice meanwhile."""
+        with self._lock:
+            if self._depth:
+                raise StoreError("is not compacted inside a transaction", where=str(self.path))
+            for statement in ("VACUUM", "PRAGMA optimize", "PRAGMA wal_checkpoint(TRUNCATE)"):
+                self._run(statement)
+
+    def replace(self, draft: Path) -> None:
+        """Take over the whole content of another file, in one transaction that others see at once.
+
+        Raises
+        ------
+        StoreError
+            If another process is writing, or the disk is full: the old content stays.
+        """
+        with self._lock, closing(sqlite3.connect(draft, isolation_level=None)) as source:
+            if self._depth:
+                raise StoreError("is not replaced inside a transaction", where=str(self.path))
+            with self._guard() as connection:
+                source.backup(connection)
 
     def close(self) -> None:
         """Close the file; closing twice is allowed."""

@@ -8,6 +8,7 @@ counts is that of the small document.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -22,17 +23,26 @@ from dualion.errors import RecordError
 from dualion.records import HopRecord
 from dualion.store.base import gives_way
 from dualion.store.connection import Document
-from dualion.store.packing import pack_images, pack_record
+from dualion.store.packing import pack_images, pack_record, unpack_record
 from dualion.store.summary import summary
 
-VERSION = 1
+VERSION = 2
 LARGEST = 15 * 2**20
 """Bytes of a packed record, or its packed images: MongoDB's documents end at 16 MiB."""
+
+LIVE: Document = {"deleted": None}
+"""Matches what was not deleted: a tombstone is a mark on the summary, body and all stay."""
+
+NULLABLE = ("barrier", "forward", "reverse", "barrier_error", "hop_length")
+"""Columns that may hold no number; each has a flag beside it that says so."""
 
 SCHEMA = "schema"
 NUMBERS = "numbers"
 
 _DUPLICATE = 11000
+_PORTION = 200
+
+log = logging.getLogger("dualion")
 
 _INDEXES = (
     ("number",),
@@ -95,10 +105,13 @@ def pack(record: HopRecord) -> Packed:
                 f"limit of MongoDB {LARGEST // 2**20} MiB)",
                 remedy="use fewer images or a smaller supercell, or an SQLite store",
             )
-    if not -(2**63) <= int(str(fields["member"])) < 2**63:
-        raise RecordError(f"member {fields['member']} of record '{record_id}' is too large")
-    fields |= {"no_barrier": fields["barrier"] is None, "images": images is not None}
+    fields |= {**absences(fields), "images": images is not None}
     return Packed(ObjectId(), record_id, record.outcome.value, fields, body, images)
+
+
+def absences(fields: Document) -> Document:
+    """Say which numbers are absent, so that these can be sorted behind all others."""
+    return {f"no_{name}": fields[name] is None for name in NULLABLE}
 
 
 def _take_numbers(database: Database[Document], count: int) -> int:
@@ -122,6 +135,64 @@ def _put_parts(database: Database[Document], several: Sequence[Packed]) -> None:
         writes = [ReplaceOne({"_id": k}, {"blob": blob}, upsert=True) for k, blob in parts]
         if writes:
             database[collection].bulk_write(writes, ordered=False)
+
+
+def bury(database: Database[Document], record_id: str, reason: str, when: str) -> bool:
+    """Put a tombstone on a record; returns whether it stood without one."""
+    mark = {"$set": {"deleted": {"when": when, "reason": reason}}}
+    return database["barriers"].update_one({"_id": record_id, **LIVE}, mark).matched_count > 0
+
+
+def unbury(database: Database[Document], record_id: str) -> bool:
+    """Take a tombstone away; returns whether there was one."""
+    done = database["barriers"].update_one(
+        {"_id": record_id, "deleted": {"$ne": None}}, {"$unset": {"deleted": ""}}
+    )
+    return done.matched_count > 0
+
+
+def upgrade(database: Database[Document]) -> None:
+    """Compute the summaries of a store of version 1 anew; killed and begun again, it goes on.
+
+    What cannot be read goes to ``barrier_quarantine``.
+    """
+    old = {"elements": {"$exists": False}}
+    while found := list(database["barriers"].find(old).limit(_PORTION)):
+        keys = [each["body"] for each in found]
+        bodies = {
+            each["_id"]: each.get("blob")
+            for each in database["barrier_bodies"].find({"_id": {"$in": keys}})
+        }
+        for each in found:
+            record_id, body = str(each["_id"]), bodies.get(each["body"])
+            try:
+                if not isinstance(body, bytes):
+                    raise RecordError("its body is missing")  # noqa: TRY301 - like any damage
+                fields = summary(unpack_record(body, None, record_id=record_id))
+                if fields.pop("record_id") != record_id:
+                    raise RecordError("its body is that of another")  # noqa: TRY301 - same
+            except RecordError as error:
+                log.warning("record '%s' goes to quarantine: %s", record_id, error.what)
+                quarantine(database, each, error.what)
+                continue
+            database["barriers"].update_one(
+                {"_id": each["_id"], "body": each["body"]},
+                {"$set": {**fields, **absences(fields)}},
+            )
+    database["barrier_meta"].update_one({"_id": SCHEMA, "version": 1}, {"$set": {"version": 2}})
+
+
+def quarantine(database: Database[Document], document: Document, reason: str) -> None:
+    """Move the summary of a damaged record out of sight; what it names stays where it is."""
+    moved = datetime.now(UTC).isoformat(timespec="seconds")
+    kept = {
+        "record_id": document["_id"],
+        "moved": moved,
+        "reason": reason,
+        "summary": {key: value for key, value in document.items() if key != "_id"},
+    }
+    database["barrier_quarantine"].replace_one({"_id": document["body"]}, kept, upsert=True)
+    database["barriers"].delete_one({"_id": document["_id"], "body": document["body"]})
 
 
 def write(database: Database[Document], packed: Packed, number: int | None = None) -> bool:
@@ -148,7 +219,9 @@ def write(database: Database[Document], packed: Packed, number: int | None = Non
         )
         if old is not None and old["body"] == packed.key:
             return True  # it was written, and the answer was lost on its way
-        better = old is None or gives_way(str(old["outcome"]), packed.outcome)
+        better = old is None or (
+            not old.get("deleted") and gives_way(str(old["outcome"]), packed.outcome)
+        )
         if old is not None and (put or better) and _was_superseded(database, packed):
             return True  # the same, and another writer has superseded it since
         if not better:
@@ -178,7 +251,7 @@ def _show(database: Database[Document], document: Document, old: Document | None
             return False
         return True
     _keep_revision(database, document["_id"], old)
-    done = barriers.replace_one({"_id": document["_id"], "body": old["body"]}, document)
+    done = barriers.replace_one({"_id": document["_id"], "body": old["body"], **LIVE}, document)
     return done.matched_count > 0
 
 

@@ -35,6 +35,7 @@ class Migration(Record):
     differs: tuple[str, ...] = Field(
         (), description="Ids with another content there; left as they were."
     )
+    deleted: tuple[str, ...] = Field((), description="Ids that were deleted there; left so.")
     refused: tuple[str, ...] = Field(
         (), description="Why records could not be read or kept there; one text each."
     )
@@ -85,19 +86,35 @@ def migrate(
     ids = iter(source.ids())
     total, done = source.count(), 0
     parts: list[Migration] = []
+    buried = {each.record_id for each in target.tombstones()}
     while chunk := list(islice(ids, batch)):
-        parts.append(_copy(source, target, chunk))
+        standing = [each for each in chunk if each not in buried]
+        gone = tuple(each for each in chunk if each in buried)
+        parts.append(_copy(source, target, standing).model_copy(update={"deleted": gone}))
         done += len(chunk)
         if tell is not None:
             tell(done, max(total, done))
+    _copy_deleted(source, target, buried)
     return Migration(
         total=done,
         copied=sum(part.copied for part in parts),
         present=sum(part.present for part in parts),
         newer=tuple(one for part in parts for one in part.newer),
         differs=tuple(one for part in parts for one in part.differs),
+        deleted=tuple(one for part in parts for one in part.deleted),
         refused=tuple(one for part in parts for one in part.refused),
     )
+
+
+def _copy_deleted(source: BarrierStore, target: BarrierStore, buried: set[str]) -> None:
+    """Copy what was deleted with its tombstone, unless the other store knows of it."""
+    for each in source.tombstones():
+        if each.record_id in buried or target.get(each.record_id, images=False) is not None:
+            continue
+        with target.transaction():
+            for record in source.revisions(each.record_id):
+                target.add(record)
+        target.delete(each.record_id, reason=each.reason, when=each.deleted)
 
 
 def _copy(source: BarrierStore, target: BarrierStore, ids: Sequence[str]) -> Migration:

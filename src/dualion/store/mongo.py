@@ -6,6 +6,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,25 +15,30 @@ from pymongo.database import Database
 
 from dualion.errors import RecordError, StoreError, StoreVersionError
 from dualion.records import HopRecord, Images
-from dualion.store.base import EVERYTHING, BarrierFilter, BarrierStore, gives_way
+from dualion.store.base import EVERYTHING, BarrierFilter, BarrierStore, Tombstone, gives_way
 from dualion.store.columns import Columns
-from dualion.store.conditions import Among, Within, conditions, sorting
+from dualion.store.conditions import Among, Holds, Within, conditions, sorting
 from dualion.store.connection import LONG, SHORT, Connection, Document
 from dualion.store.database import explain as explain_file
 from dualion.store.documents import (
+    LIVE,
+    NULLABLE,
     SCHEMA,
     VERSION,
     Packed,
+    bury,
     pack,
     prepare,
     rewrite,
+    unbury,
+    upgrade,
     write,
     write_all,
 )
 from dualion.store.migrate import migrate
 from dualion.store.packing import unpack_images, unpack_record
 from dualion.store.sqlite import SQLiteBarrierStore
-from dualion.store.summary import COLUMNS, KINDS, Kind
+from dualion.store.summary import COLUMNS
 
 _CHUNK = 64
 
@@ -104,8 +110,10 @@ class MongoBarrierStore(BarrierStore):
         self._connection = Connection(database, patience=patience)
         try:
             # A store of a newer dualion is not touched.
-            self._check_version()
+            version = self._check_version()
             if not read_only:
+                if version < VERSION:
+                    self._connection.ask(upgrade)
                 self._connection.ask(prepare)
         except BaseException:
             self.close()
@@ -116,11 +124,11 @@ class MongoBarrierStore(BarrierStore):
         """Hosts and database."""
         return self._connection.where
 
-    def _check_version(self) -> None:
+    def _check_version(self) -> int:
         schema = self._connection.ask(lambda db: db["barrier_meta"].find_one({"_id": SCHEMA}))
         if schema is None:
             if not self.read_only:
-                return
+                return VERSION
             raise StoreError(
                 "there is no barrier store in this database",
                 where=self.where,
@@ -139,6 +147,14 @@ class MongoBarrierStore(BarrierStore):
                 where=self.where,
                 remedy="upgrade dualion",
             )
+        if version < VERSION and self.read_only:
+            raise StoreVersionError(
+                f"the barrier store has the older schema version {version}, this dualion reads "
+                f"{VERSION}",
+                where=self.where,
+                remedy="bring it up to date with 'dualion store upgrade'; nothing is lost",
+            )
+        return version
 
     def add(self, record: HopRecord) -> bool:
         """Insert a record unless its id is there; see :meth:`BarrierStore.add`.
@@ -158,7 +174,7 @@ class MongoBarrierStore(BarrierStore):
                 return self._connection.ask(lambda db: write(db, packed))
             before = self._outcome(packed.record_id)
             if before is not None and not gives_way(before, packed.outcome):
-                return False
+                return False  # a deleted one gives way to none
             self._levels[-1].append(packed)
             return True
 
@@ -187,9 +203,11 @@ class MongoBarrierStore(BarrierStore):
                 if packed.record_id == record_id:
                     return packed.outcome
         found = self._connection.ask(
-            lambda db: db["barriers"].find_one({"_id": record_id}, {"outcome": 1})
+            lambda db: db["barriers"].find_one({"_id": record_id}, {"outcome": 1, "deleted": 1})
         )
-        return None if found is None else str(found["outcome"])
+        if found is None:
+            return None
+        return "deleted" if found.get("deleted") else str(found["outcome"])
 
     def _check_writable(self) -> None:
         if self.read_only:
@@ -198,6 +216,53 @@ class MongoBarrierStore(BarrierStore):
                 where=self.where,
                 remedy="open it for writing",
             )
+
+    def delete(self, record_id: str, *, reason: str, when: str | None = None) -> bool:
+        """Put a tombstone on a record; see :meth:`BarrierStore.delete`.
+
+        Raises
+        ------
+        StoreError
+            Inside a transaction too: what is gathered there is only added.
+        """
+        self._check_marking()
+        moment = when or datetime.now(UTC).isoformat(timespec="seconds")
+        return self._connection.ask(lambda db: bury(db, record_id, reason, moment))
+
+    def revive(self, record_id: str) -> bool:
+        """Take a tombstone away; the record stands where it stood."""
+        self._check_marking()
+        return self._connection.ask(lambda db: unbury(db, record_id))
+
+    def _check_marking(self) -> None:
+        self._check_writable()
+        if self._levels:
+            raise StoreError("nothing is deleted or revived in a transaction", where=self.where)
+
+    def is_deleted(self, record_id: str) -> bool:
+        """Whether a tombstone stands under an id."""
+        found = self._connection.ask(
+            lambda db: db["barriers"].find_one({"_id": record_id}, {"deleted": 1})
+        )
+        return found is not None and bool(found.get("deleted"))
+
+    def tombstones(self) -> tuple[Tombstone, ...]:
+        """Return what was deleted, by record id."""
+        found = self._connection.ask(
+            lambda db: list(
+                db["barriers"]
+                .find({"deleted": {"$ne": None}}, {"deleted": 1})
+                .sort([("_id", ASCENDING)])
+            )
+        )
+        return tuple(
+            Tombstone(
+                record_id=str(each["_id"]),
+                deleted=str(each["deleted"]["when"]),
+                reason=str(each["deleted"]["reason"]),
+            )
+            for each in found
+        )
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -219,7 +284,7 @@ class MongoBarrierStore(BarrierStore):
     def get(self, record_id: str, *, images: bool = True) -> HopRecord | None:
         """Return one record, or None when there is no such id."""
         found = self._connection.ask(
-            lambda db: db["barriers"].find_one({"_id": record_id}, {"body": 1, "images": 1})
+            lambda db: db["barriers"].find_one({"_id": record_id, **LIVE}, {"body": 1, "images": 1})
         )
         return None if found is None else next(self._load([found], images=images))
 
@@ -250,7 +315,7 @@ class MongoBarrierStore(BarrierStore):
         wanted = [each["body"] for each in found if images and each["images"]]
         geometries = self._blobs("barrier_images", wanted) if wanted else {}
         for each in found:
-            key, record_id = each["body"], str(each.get("record_id", each["_id"]))
+            key, record_id = each["body"], str(each["_id"])
             body, geometry = bodies.get(key), geometries.get(key)
             if body is None or (key in wanted and geometry is None):
                 raise RecordError(
@@ -311,7 +376,9 @@ class MongoBarrierStore(BarrierStore):
             "total": {"$sum": "$number"},
             "last": {"$max": "$number"},
         }
-        found = self._connection.ask(lambda db: list(db["barriers"].aggregate([{"$group": group}])))
+        found = self._connection.ask(
+            lambda db: list(db["barriers"].aggregate([{"$match": LIVE}, {"$group": group}]))
+        )
         return (
             _State(*(int(found[0][name] or 0) for name in _State._fields))
             if found
@@ -337,7 +404,7 @@ class MongoBarrierStore(BarrierStore):
         return self._connection.ask(
             lambda db: list(
                 db["barriers"]
-                .find({"number": {"$gt": number}}, fields)
+                .find({"number": {"$gt": number}, **LIVE}, fields)
                 .sort([("number", ASCENDING)])
                 .limit(_PORTION)
             )
@@ -346,7 +413,7 @@ class MongoBarrierStore(BarrierStore):
     def images(self, record_id: str) -> Images | None:
         """Return the geometries of a record; None if it has none or does not exist."""
         found = self._connection.ask(
-            lambda db: db["barriers"].find_one({"_id": record_id}, {"body": 1, "images": 1})
+            lambda db: db["barriers"].find_one({"_id": record_id, **LIVE}, {"body": 1, "images": 1})
         )
         if found is None or not found["images"]:
             return None
@@ -365,10 +432,15 @@ class MongoBarrierStore(BarrierStore):
                 .sort([("number", ASCENDING)])
             )
             # A writer killed between keeping a revision and superseding it left both.
-            now = database["barriers"].find_one({"_id": record_id}, {"body": 1})
-            return [each for each in kept if now is None or each["_id"] != now["body"]]
+            now = database["barriers"].find_one({"_id": record_id})
+            found = [
+                {"_id": record_id, "body": each["_id"], "images": each["images"]}
+                for each in kept
+                if now is None or each["_id"] != now["body"]
+            ]
+            return [*found, now] if now is not None and now.get("deleted") else found
 
-        found = [{**each, "body": each["_id"]} for each in self._connection.ask(read)]
+        found = self._connection.ask(read)
         return tuple(self._load(found, images=True))
 
     def backup(self, path: Path) -> None:
@@ -402,27 +474,31 @@ class MongoBarrierStore(BarrierStore):
 
 def _where(query: BarrierFilter) -> Document:
     """Condition of a filter; values are compared, never run as operators."""
-    parts: list[Document] = []
+    parts: list[Document] = [LIVE]
     for condition in conditions(query):
         name = condition.column
         if isinstance(condition, Among):
             parts.append({name: {"$in": list(condition.values)}})
+            continue
+        if isinstance(condition, Holds):
+            # A symbol, as the filter makes sure.
+            parts.append({name: {"$regex": f"(^|-){condition.part}(-|$)"}})
             continue
         if isinstance(condition, Within):
             bounds: Document = {"$gte": condition.low, "$lte": condition.high}
         else:
             bounds = {"$gte": condition.low, "$lt": condition.below}
         parts.append({name: {key: value for key, value in bounds.items() if value is not None}})
-    return {"$and": parts} if parts else {}
+    return {"$and": parts}
 
 
 def _order(query: BarrierFilter) -> list[tuple[str, int]]:
     order = sorting(query)
     keys = list[tuple[str, int]]()
     for column, descends in order.keys:
-        if KINDS[column] is Kind.NUMBER and column != "fraction":
-            # What is no barrier comes after all barriers; null alone would come before.
-            keys.append(("no_barrier", ASCENDING))
+        if column in NULLABLE:
+            # What is no number comes last; null alone would come first.
+            keys.append((f"no_{column}", ASCENDING))
         name = "_id" if column == "record_id" else column
         keys.append((name, DESCENDING if descends else ASCENDING))
     return [*keys, ("number", DESCENDING if order.latest_first else ASCENDING)]

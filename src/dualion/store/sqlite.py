@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -11,21 +12,23 @@ from typing import NamedTuple
 
 from dualion.errors import RecordError
 from dualion.records import HopRecord, Images
-from dualion.store.base import EVERYTHING, BarrierFilter, BarrierStore, gives_way
+from dualion.store.base import EVERYTHING, BarrierFilter, BarrierStore, Tombstone, gives_way
 from dualion.store.columns import Columns
-from dualion.store.conditions import Among, Within, conditions, sorting
-from dualion.store.database import Database, FileKind
+from dualion.store.conditions import Among, Holds, Within, conditions, sorting
+from dualion.store.database import Database
 from dualion.store.packing import pack_images, pack_record, unpack_images, unpack_record
-from dualion.store.summary import COLUMNS, KINDS, Kind, summary
+from dualion.store.schema import BARRIERS, MARKS, NAMES
+from dualion.store.summary import KINDS, Kind, summary
 
 _CHUNK = 256
+
+log = logging.getLogger("dualion")
 
 
 class _State(NamedTuple):
     """What tells that rows were taken away, and up to where they were read."""
 
-    revisions: int
-    records: int
+    removals: int
     last: int
 
 
@@ -37,69 +40,6 @@ class _Kept(NamedTuple):
     version: tuple[int, int]
 
 
-_SCHEMA = (
-    """
-    CREATE TABLE records (
-        id INTEGER PRIMARY KEY,
-        record_id TEXT NOT NULL UNIQUE,
-        framework TEXT NOT NULL,
-        prototype TEXT NOT NULL,
-        formula TEXT NOT NULL,
-        host_ion TEXT NOT NULL,
-        moving_ion TEXT NOT NULL,
-        arrangement TEXT NOT NULL,
-        fraction REAL NOT NULL,
-        hop_class TEXT NOT NULL,
-        member INTEGER NOT NULL,
-        mechanism TEXT NOT NULL,
-        outcome TEXT NOT NULL,
-        barrier REAL,
-        forward REAL,
-        reverse REAL,
-        fingerprint TEXT NOT NULL,
-        engine TEXT NOT NULL,
-        campaign TEXT NOT NULL,
-        created TEXT NOT NULL
-    )
-    """,
-    # Bulky parts lie apart, so that filtering and counting read the narrow table only.
-    """
-    CREATE TABLE bodies (
-        id INTEGER PRIMARY KEY REFERENCES records (id),
-        body BLOB NOT NULL
-    )
-    """,
-    """
-    CREATE TABLE images (
-        id INTEGER PRIMARY KEY REFERENCES records (id),
-        blob BLOB NOT NULL
-    )
-    """,
-    """
-    CREATE TABLE revisions (
-        record_id TEXT NOT NULL,
-        number INTEGER NOT NULL,
-        superseded TEXT NOT NULL,
-        body BLOB NOT NULL,
-        images BLOB,
-        PRIMARY KEY (record_id, number)
-    ) WITHOUT ROWID
-    """,
-    """
-    CREATE INDEX by_framework ON records (
-        framework, moving_ion, hop_class, outcome, barrier, fingerprint, arrangement, host_ion,
-        mechanism, campaign
-    )
-    """,
-    "CREATE INDEX by_ion ON records (moving_ion, barrier, outcome, framework)",
-    "CREATE INDEX by_theory ON records (fingerprint, framework, moving_ion, outcome, barrier)",
-    "CREATE INDEX by_campaign ON records (campaign, framework, moving_ion, outcome, barrier)",
-)
-
-BARRIERS = FileKind("barrier store", 0x6475_616C, 1, _SCHEMA)
-"""``application_id`` spells 'dual'."""
-
-_COLUMNS = ", ".join(column.name for column in COLUMNS)
 _PORTION = 50_000
 
 
@@ -165,22 +105,33 @@ class SQLiteBarrierStore(BarrierStore):
                 if not gives_way(str(old[1]), record.outcome.value):
                     return False
                 self._retire(old[0], record.record_id)
-            marks = ", ".join("?" * len(row))
-            self.database.execute(f"INSERT INTO records VALUES (NULL, {marks})", row)  # noqa: S608 - only question marks
-            key = self._key(record.record_id)
-            self.database.execute("INSERT INTO bodies VALUES (?, ?)", (key, body))
-            if images is not None:
-                self.database.execute("INSERT INTO images VALUES (?, ?)", (key, images))
+            elif self.is_deleted(record.record_id):
+                log.warning("record '%s' was deleted: not added", record.record_id)
+                return False
+            self._insert(row, body, images)
         return True
+
+    def _insert(self, row: tuple[object, ...], body: object, images: object) -> None:
+        self.database.execute(f"INSERT INTO records ({NAMES}) VALUES ({MARKS})", row)  # noqa: S608 - constants
+        key = self._key(str(row[0]))
+        self.database.execute("INSERT INTO bodies VALUES (?, ?)", (key, body))
+        if images is not None:
+            self.database.execute("INSERT INTO images VALUES (?, ?)", (key, images))
+
+    def is_deleted(self, record_id: str) -> bool:
+        """Whether a tombstone stands under an id."""
+        sql = "SELECT 1 FROM tombstones WHERE record_id = ?"
+        return self.database.row(sql, (record_id,)) is not None
 
     def _retire(self, key: object, record_id: str) -> None:
         self.database.execute(
             """
             INSERT INTO revisions
-            SELECT ?, (SELECT count(*) FROM revisions WHERE record_id = ?), ?, body, blob
+            SELECT ?, (SELECT coalesce(max(number) + 1, 0) FROM revisions WHERE record_id = ?),
+                ?, body, blob
             FROM bodies LEFT JOIN images USING (id) WHERE id = ?
             """,
-            (record_id, record_id, datetime.now(UTC).isoformat(timespec="seconds"), key),
+            (record_id, record_id, _now(), key),
         )
         for table in ("images", "bodies", "records"):
             self.database.execute(f"DELETE FROM {table} WHERE id = ?", (key,))  # noqa: S608 - names above
@@ -254,7 +205,7 @@ class SQLiteBarrierStore(BarrierStore):
                 return kept.columns
             with self.database.snapshot():
                 state = self._state()
-                if kept is not None and self._only_grew(kept.state, state):
+                if kept is not None and kept.state.removals == state.removals:
                     old, last = kept.columns, kept.state.last
                 else:
                     old, last = Columns.empty(), 0
@@ -263,22 +214,22 @@ class SQLiteBarrierStore(BarrierStore):
                 self._columns = _Kept(columns, state, version)
             return columns
 
+    @property
+    def removals(self) -> int:
+        """How often rows of summaries went away or changed."""
+        return self._state().removals
+
     def _state(self) -> _State:
         row = self.database.row(
-            "SELECT (SELECT count(*) FROM revisions), count(*), coalesce(max(id), 0) FROM records"
+            "SELECT (SELECT value FROM counters WHERE name = 'removals'), coalesce(max(id), 0) "
+            "FROM records"
         )
-        return _State(*(int(str(value)) for value in row or (0, 0, 0)))
-
-    def _only_grew(self, before: _State, now: _State) -> bool:
-        """Whether rows were added at the end, and none was taken away."""
-        row = self.database.row("SELECT count(*) FROM records WHERE id > ?", (before.last,))
-        added = 0 if row is None else int(str(row[0]))
-        return now.revisions == before.revisions and now.records == before.records + added
+        return _State(*(int(str(value)) for value in row or (0, 0)))
 
     def _portions(self, after: int) -> Iterator[list[tuple[object, ...]]]:
         """Summaries beyond a key, some at a time."""
         while rows := self.database.rows(
-            f"SELECT {_COLUMNS}, id FROM records WHERE id > ? ORDER BY id LIMIT ?",  # noqa: S608 - constant names
+            f"SELECT {NAMES}, id FROM records WHERE id > ? ORDER BY id LIMIT ?",  # noqa: S608 - constant names
             (after, _PORTION),
         ):
             after = int(str(rows[-1][-1]))
@@ -298,6 +249,49 @@ class SQLiteBarrierStore(BarrierStore):
         )
         return tuple(self._unpack(body, images, record_id) for body, images in rows)
 
+    def delete(self, record_id: str, *, reason: str, when: str | None = None) -> bool:
+        """Keep a record as a revision under a tombstone; see :meth:`BarrierStore.delete`."""
+        with self.transaction():
+            key = self._key(record_id)
+            if key is None:
+                return False
+            self._retire(key, record_id)
+            self.database.execute(
+                "INSERT INTO tombstones VALUES (?, ?, ?)", (record_id, when or _now(), reason)
+            )
+            return True
+
+    def revive(self, record_id: str) -> bool:
+        """Undo :meth:`delete`; the record comes last in the order of adding."""
+        with self.transaction():
+            if not self.is_deleted(record_id):
+                return False
+            self.database.execute("DELETE FROM tombstones WHERE record_id = ?", (record_id,))
+            last = self.database.row(
+                "SELECT body, images, number FROM revisions WHERE record_id = ? "
+                "ORDER BY number DESC LIMIT 1",
+                (record_id,),
+            )
+            if last is None:
+                raise RecordError(f"record '{record_id}' is lost", where=self.where)
+            body, images, number = last
+            record = self._unpack(body, None, record_id)
+            self.database.execute(
+                "DELETE FROM revisions WHERE record_id = ? AND number = ?", (record_id, number)
+            )
+            self._insert(tuple(summary(record).values()), body, images)
+            return True
+
+    def tombstones(self) -> tuple[Tombstone, ...]:
+        """Return what was deleted, by record id."""
+        rows = self.database.rows(
+            "SELECT record_id, deleted, reason FROM tombstones ORDER BY record_id"
+        )
+        return tuple(
+            Tombstone(record_id=str(one), deleted=str(when), reason=str(why))
+            for one, when, why in rows
+        )
+
     def transaction(self) -> AbstractContextManager[None]:
         """All writes inside are kept or none; see :meth:`BarrierStore.transaction`."""
         return self.database.transaction()
@@ -309,6 +303,10 @@ class SQLiteBarrierStore(BarrierStore):
     def close(self) -> None:
         """Close the file; closing twice is allowed."""
         self.database.close()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _blob(value: object) -> bytes:
@@ -325,6 +323,9 @@ def _where(query: BarrierFilter) -> tuple[str, list[object]]:
         if isinstance(condition, Among):
             parts.append(f"{column} IN ({', '.join('?' * len(condition.values))})")
             values.extend(condition.values)
+        elif isinstance(condition, Holds):
+            parts.append(f"instr('-' || {column} || '-', ?)")
+            values.append(f"-{condition.part}-")
         elif isinstance(condition, Within):
             _bound(parts, values, f"{column} >= ?", condition.low)
             _bound(parts, values, f"{column} <= ?", condition.high)

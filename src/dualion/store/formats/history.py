@@ -78,13 +78,15 @@ def merge_history(store: BarrierStore, incoming: Sequence[HopRecord]) -> Merged:
     Returns
     -------
     Merged
-        ``PRESENT`` if nothing was written.
+        ``PRESENT`` if nothing was written; nor is it where the record was deleted.
 
     Raises
     ------
     RecordError
         If the store cannot keep one of them.
     """
+    if store.is_deleted(incoming[0].record_id):
+        return Merged.PRESENT
     present = history_of(store, incoming[0].record_id)
     wanted = canonical((*present, *incoming))
     if [digest(each) for each in wanted] == [digest(each) for each in present]:
