@@ -1,5 +1,6 @@
 # make run     the example study, from a bare clone to a table of barriers
 # make test    the default tests            make slow    the second stage (minutes)
+# make browser the page in Chromium   make pictures  its pictures in the documentation
 # make cluster the second stage behind a real Slurm, as root (a quarter of an hour)
 # make gpaw    GPAW, the free DFT engine, compiled into .venv (by apt what that needs, if root)
 # make smoke   a DFT campaign in minutes   make gpaw-test  the tests of GPAW (minutes)
@@ -26,17 +27,25 @@ GPAW_STAMP := $(VENV)/installed-gpaw
 # One thread a process: two spinning OpenMP pools on two cores are slower than none.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: run test slow cluster gpaw smoke gpaw-test lint docs install clean FORCE
+.PHONY: run test slow browser pictures cluster gpaw smoke gpaw-test lint docs install clean FORCE
 .DELETE_ON_ERROR:
 
 run: $(STAMP)
 	$(BIN)/dualion run workflows/li_cu_argyrodite.yaml
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n $(JOBS) -m "not slow and not cluster and not gpaw"
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow and not browser and not cluster and not gpaw"
 
 slow: $(STAMP)
 	$(BIN)/python -m pytest -n $(JOBS) -m slow
+
+# Not in parallel: each process would start a browser of its own.
+browser: $(STAMP)
+	$(BIN)/python -m pytest -m browser
+
+# The pictures of the documentation, taken by the tests.
+pictures: $(STAMP)
+	DUALION_SCREENSHOTS=$(CURDIR)/docs/_static $(BIN)/python -m pytest -m browser -k pictures
 
 cluster: $(STAMP)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m cluster

@@ -2,11 +2,10 @@
 
 A Li vacancy in rocksalt LiCl (15 atoms, one electron more than the neutral atoms), into which a
 neighbouring Li+ or an Na+ in its place hops. The hop is its own mirror: one end point is relaxed,
-the other is its mirror image (checked by a force call), and a climbing-image band ends at the
-saddle. The straight path is a ridge 0.2 eV above the saddle: the ion starts beside it. The middle
-of the path is the saddle of Na+, so one image finds it; Li+ has a shallow rest there, between two
-saddles: two images, of which one climbs. (With an odd number the middle one climbs, is held in the
-mirror by symmetry, and ends 0.03 eV too low.)
+the other is its mirror image (checked by a force call), and a climbing-image band of one image ends
+at the saddle. The straight path is a ridge 0.2 eV above the saddle: the ion starts beside it. The
+middle of the path is the saddle of Na+; Li+ has a shallow rest there, between two saddles, and an
+image that starts in the middle is held there by symmetry, 0.03 eV too low: it starts before.
 
     python benchmarks/dft/plain_gpaw.py --write benchmarks/dft/plain_gpaw.json     # minutes
     python benchmarks/dft/plain_gpaw.py --compare runs/dft_smoke/barriers.csv
@@ -46,7 +45,8 @@ AGREE = 0.005
 LATTICE = 5.1295
 """Cubic cell edge of LiCl, in Å (the one in structures/cif/licl.cif)."""
 KICK = 0.6
-IMAGES = {"Li": 2, "Na": 1}
+START = {"Li": 0.3, "Na": 0.5}
+"""Where on the straight line the image starts, in parts of it."""
 FMAX_ENDS = 0.02
 FMAX_BAND = 0.02
 SAME = ("settings", "fmax", "versions")
@@ -117,25 +117,21 @@ def barrier(ion: str) -> dict[str, Any]:
     last.calc = calculator()
     if np.linalg.norm(last.get_forces(), axis=1).max() > 1.5 * FMAX_ENDS:
         sys.exit("the mirror image of the relaxed end point is no end point")
-    inner = IMAGES[ion]
-    images = [first, *(first.copy() for _ in range(inner)), last]
+    share = START[ion]
+    top = first.copy()
+    top.positions = (1.0 - share) * first.positions + share * last.positions
     # Out of the plane of the two ions and the chlorine between: the cubic axis across the hop.
-    side = KICK * np.eye(3)[int(np.argmin(np.abs(hop)))]
-    for k, image in enumerate(images[1:-1], start=1):
-        share = k / (inner + 1)
-        image.positions = (1.0 - share) * first.positions + share * last.positions
-        image.positions[mover] += np.sin(np.pi * share) * side
-        image.calc = calculator()
-    optimiser = BFGS(NEB(images, climb=True, method="improvedtangent"), logfile="-")
+    top.positions[mover] += np.sin(np.pi * share) * KICK * np.eye(3)[int(np.argmin(np.abs(hop)))]
+    top.calc = calculator()
+    images = [first, top, last]
+    optimiser = BFGS(NEB(images, climb=True, method="improvedtangent"), maxstep=0.1, logfile="-")
     converged = optimiser.run(fmax=FMAX_BAND, steps=120)
     energies = [float(image.get_potential_energy()) for image in images]
-    top = images[int(np.argmax(energies))]
     return {
-        "barrier": max(energies) - energies[0],
-        "reverse": max(energies) - energies[-1],
-        "images": inner,
+        "barrier": energies[1] - energies[0],
+        "reverse": energies[1] - energies[2],
         "converged": bool(converged),
-        "force_calls": [*calls, inner * (int(optimiser.nsteps) + 1)],
+        "force_calls": [*calls, int(optimiser.nsteps) + 1],
         "largest_force_at_the_saddle": float(np.linalg.norm(top.get_forces(), axis=1).max()),
         "cell": top.cell.array.round(6).tolist(),
         "symbols": list(top.symbols),

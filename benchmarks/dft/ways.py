@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,10 @@ from dualion.engines.adapter import EvaluatorCalculator
 from dualion.engines.adaptive import run_adaptive
 from dualion.engines.calculators import build_source
 from dualion.engines.evaluator import Evaluator
-from dualion.engines.relaxation import relax
+from dualion.engines.relaxation import Relaxation, relax
 from dualion.engines.surrogate_band import run_surrogate
 from dualion.engines.surrogate_relaxation import relax_by_surrogate
-from dualion.records import EndPoints, Geometry, Images, Path
+from dualion.records import EndPoints, Geometry, Images, Mirror, Path
 from dualion.settings import BandSettings, RelaxSettings
 from dualion.structures.interpolation import idpp, images_between
 from dualion.structures.mirror import find_mirror
@@ -101,8 +102,12 @@ def ours(
     """Relax and search with dualion: on the engine itself, or on a surrogate of it."""
     images = _cheap_band(hop) if cheap else list(states(hop))
     settings = RelaxSettings(fmax=fmax)
+    mirror = _mirror(hop)
     states_ = []
-    for atoms in (images[0], images[-1]):
+    for atoms in images[:: len(images) - 1]:
+        if states_ and mirror is not None:  # as a campaign does: states that are one, once
+            states_.append(_mirrored(states_[0], mirror))
+            continue
         start = Geometry.from_atoms(atoms)
         if surrogate:
             states_.append(relax_by_surrogate(start, evaluate, prior(), settings))
@@ -116,7 +121,7 @@ def ours(
     else:
         xyz = np.array([atoms.positions for atoms in _guess(first.atoms(), last.atoms())])
     path = Path(
-        mirror=find_mirror(first.xyz, last.xyz, _ideal(hop), guess=xyz),
+        mirror=mirror,
         images=Images.from_array(first.lattice, first.species, xyz),
         mover=len(first) - 1,
         initial_energy=states_[0].energy,
@@ -150,6 +155,17 @@ def _ideal(hop: str) -> EndPoints:
         mover_from=tuple(initial.xyz[-1]),
         mover_to=tuple(final.xyz[-1]),
     )
+
+
+def _mirror(hop: str) -> Mirror | None:
+    first, last = states(hop)
+    guess = np.array([image.positions for image in _guess(first.copy(), last.copy())])
+    return find_mirror(first.positions, last.positions, _ideal(hop), guess=guess)
+
+
+def _mirrored(state: Relaxation, mirror: Mirror) -> Relaxation:
+    geometry = state.geometry
+    return replace(state, geometry=geometry.moved(mirror.apply(geometry.xyz)), force_calls=0)
 
 
 def _told(energies: list[float], ends: list[int], calls: int, *, converged: bool) -> dict[str, Any]:

@@ -197,6 +197,7 @@ def test_a_level_of_theory_is_found_by_its_first_digits(store, filled):
         short = [r.record_id for r in filled if r.theory.fingerprint.startswith(whole[:1])]
 
         assert store.ids(BarrierFilter(fingerprint=whole)) == tuple(same)
+        assert store.ids(BarrierFilter(fingerprints=(whole, "0" * 16))) == tuple(same)
         assert store.ids(BarrierFilter(fingerprint=whole[:1])) == tuple(short)
 
 

@@ -6,16 +6,12 @@ import base64
 from collections.abc import Iterable, Sequence
 from xml.etree.ElementTree import Element, tostring
 
+from dualion.analysis.palette import palette_css
+
 # The page says itself that it loads nothing and runs nothing.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 _STYLE = """
-:root { color-scheme: light dark; --paper: #ffffff; --ink: #1c1e21; --faint: #63676d;
-  --line: #d9dbde; --tint: #f4f5f6; --first: #0072b2; --second: #b84a00; --warn: #fff4d6;
-  --warn-line: #d9a400; --bad: #b3261e; }
-@media (prefers-color-scheme: dark) { :root { --paper: #1b1d21; --ink: #e6e7e9; --faint: #a3a7ad;
-  --line: #3a3d43; --tint: #24272c; --first: #56b4e9; --second: #e69f00; --warn: #352c12;
-  --warn-line: #b58900; --bad: #ff8a80; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 80rem; padding: 2rem 1.25rem 4rem; background: var(--paper);
   color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }
@@ -116,7 +112,7 @@ def page(title: str, *children: Element) -> str:
         policy,
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("title", title),
-        element("style", _STYLE),
+        element("style", palette_css() + _STYLE),
     )
     root = element("html", head, element("body", *children), lang="en")
     return f"<!DOCTYPE html>\n{tostring(root, encoding='unicode', method='html')}\n"

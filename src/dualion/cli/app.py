@@ -17,6 +17,7 @@ from dualion.cli import cluster, frameworks, store
 from dualion.cli.channels import channels
 from dualion.cli.compare import compare
 from dualion.cli.engines import engines
+from dualion.cli.explore import explore
 from dualion.cli.export import export
 from dualion.cli.importing import import_
 from dualion.cli.ingest import ingest
@@ -160,6 +161,7 @@ app.command()(channels)
 app.command()(compare)
 app.command()(shift)
 app.command()(export)
+app.command()(explore)
 app.command("import")(import_)
 app.command()(serve)
 app.add_typer(store.app, name="store")

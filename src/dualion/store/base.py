@@ -51,6 +51,9 @@ class BarrierFilter(Record):
     fingerprint: str | None = Field(
         None, description="Level of theory: the sixteen digits or the first few of them."
     )
+    fingerprints: tuple[str, ...] = Field(
+        (), description="Of any of these levels of theory, sixteen digits each."
+    )
     campaign: str | None = None
     arrangement: str | None = Field(None, description="Label, e.g. 'dilute'.")
     hop_class: str | None = Field(None, description="E.g. 'h1'.")

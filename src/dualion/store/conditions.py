@@ -49,7 +49,11 @@ class Sorting(NamedTuple):
 
 
 _ONE = ("framework", "host_ion", "mechanism", "campaign", "arrangement", "hop_class")
-_SEVERAL = (("moving_ion", "moving_ions"), ("outcome", "outcomes"))
+_SEVERAL = (
+    ("moving_ion", "moving_ions"),
+    ("outcome", "outcomes"),
+    ("fingerprint", "fingerprints"),
+)
 
 _ORDERS = {
     Order.ADDED: Sorting(),

@@ -1,0 +1,1 @@
+"""A local page to look at a barrier store: read-only, on this machine, nothing from elsewhere."""
