@@ -36,4 +36,7 @@ def serve(
         optimade_server(opened, host=host, port=port) as server,
     ):
         typer.echo(f"http://{host}:{server.server_address[1]}/v1/structures (Ctrl-C ends it)")
-        server.serve_forever()
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            typer.echo("")
