@@ -91,7 +91,7 @@ $(STAMP): pyproject.toml
 		$(PYTHON) -m venv --clear $(VENV); fi
 	@rm -f $(STAMP) $(DOCS_STAMP) $(GPAW_STAMP)
 	$(BIN)/python -m pip install -q $(TORCH_ARGS) "$(TORCH)"
-	$(BIN)/python -m pip install -q -e '.[mlip,cluster,vasp,parquet,dev]'
+	$(BIN)/python -m pip install -q -e '.[mlip,cluster,vasp,parquet,optimade,dev]'
 	@echo "$(CURDIR)" > $(STAMP)
 
 $(DOCS_STAMP): $(STAMP)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import zipfile
 
 import pytest
@@ -171,3 +172,22 @@ def test_text_of_a_query_cannot_run_in_a_spreadsheet(dualion, make_record):
     with open_store("s.sqlite") as opened:
         opened.add(make_record(note="=HYPERLINK(1)"))
     assert ",'=HYPERLINK(1)" in dualion("query", "--store", "s.sqlite", "--csv").out
+
+
+def test_serving_asks_what_to_serve_and_makes_no_store(dualion, tree):
+    answer = dualion("serve")
+    assert answer.code == 2
+    assert "--optimade" in answer.one_line_error()
+    answer = dualion("serve", "--optimade")
+    assert answer.code == 2
+    assert "runs/barriers.sqlite" in answer.one_line_error()
+    assert tree() == {}
+
+
+def test_a_port_that_is_taken_is_one_line(dualion, store):
+    pytest.importorskip("optimade")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        answer = dualion("serve", "--optimade", "--store", store, "--port", port)
+    assert answer.code == 4
+    assert "name another --port" in answer.one_line_error()

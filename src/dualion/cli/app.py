@@ -27,6 +27,7 @@ from dualion.cli.places import check_places
 from dualion.cli.profile import apply_profile
 from dualion.cli.query import query
 from dualion.cli.run import run
+from dualion.cli.serve import serve
 from dualion.cli.shift import shift
 from dualion.cli.status import recover, status
 from dualion.cli.submit import cancel, submit
@@ -162,6 +163,7 @@ app.command()(shift)
 app.command()(export)
 app.command()(explore)
 app.command("import")(import_)
+app.command()(serve)
 app.add_typer(store.app, name="store")
 
 

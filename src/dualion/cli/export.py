@@ -204,5 +204,5 @@ def _bundle(
     from dualion.store.formats.bundle import write_bundle
 
     contents = write_bundle(file, store, store.ids(wanted), about=about, table=table.value)
-    levels = counted(len(contents.levels), "level of theory").replace("theorys", "theory")
-    return f"{counted(contents.records, 'record')} of {levels}"
+    levels = counted(len(contents.levels), "level")
+    return f"{counted(contents.records, 'record')} of {levels} of theory"

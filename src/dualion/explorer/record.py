@@ -140,7 +140,7 @@ def record_answer(record: HopRecord, store: BarrierStore) -> Answer:
         "energy_difference": record.energy_difference,
         "path_length": record.path_length,
         "min_image_distance": record.min_image_distance,
-        "ranking_only": record.min_image_distance < QUOTABLE_DISTANCE,
+        "ranking_only": 0.0 < record.min_image_distance < QUOTABLE_DISTANCE,
         "broken_symmetry_host": record.broken_symmetry_host,
         "response": record.response.model_dump() if record.response else None,
         "findings": [finding.model_dump() for finding in record.findings],

@@ -47,7 +47,7 @@ answers = st.lists(
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(ours=answers, theirs=answers, third=answers)
 def test_merging_is_the_same_in_any_order_and_grouping(new_store, make_record, ours, theirs, third):
@@ -137,3 +137,14 @@ def test_mongodb_keeps_no_body_that_nothing_names(mongo, make_record):
     assert mongo.revisions("same") == ()
     assert database["barrier_bodies"].count_documents({}) == 1
     assert database["barrier_images"].count_documents({}) == 1
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "mongo"])
+def test_summaries_in_memory_follow_a_merge(request, kind, new_store, make_record, some):
+    store = new_store("a") if kind == "sqlite" else request.getfixturevalue("mongo")
+    import_records([*some, made(make_record, Outcome.CONVERGED, 4, 0.3)], store)
+    assert len(store.columns()) == 5
+    merge_history(store, [made(make_record, Outcome.CONVERGED, 2, 0.2)])
+    rows = store.columns()
+    assert len(rows) == 5
+    assert store.count(BarrierFilter(min_barrier=0.19, max_barrier=0.21)) == 1

@@ -25,8 +25,9 @@ MAX_FILES = 1_000
 MAX_TOTAL = 64 * 2**30
 """Bytes of all files together when unpacked."""
 MAX_RATIO = 200
-"""How much smaller than its content a packed file of some size may be."""
-_SMALL = 2**20
+"""How much smaller than its content a large packed file may be."""
+SMALL = 64 * 2**20
+"""Bytes of a file that may be packed to any size: many bands on one hop are much alike."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}(/[A-Za-z0-9_][A-Za-z0-9_.-]{0,99})*")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _CHUNK = 2**20
@@ -269,7 +270,7 @@ def _members(place: Path, archive: zipfile.ZipFile) -> dict[str, int]:
             raise _refused(place, name, "is encrypted")
         if name in sizes:
             raise _refused(place, name, "is there twice")
-        if info.file_size > _SMALL and info.file_size > MAX_RATIO * max(info.compress_size, 1):
+        if info.file_size > SMALL and info.file_size > MAX_RATIO * max(info.compress_size, 1):
             raise _refused(
                 place,
                 name,

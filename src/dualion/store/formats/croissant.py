@@ -217,4 +217,4 @@ def _licence_address(licence: str) -> str:
 def _cell(text: str) -> str:
     """Text that Markdown shows as it is: no markup, no end of a line."""
     plain = " ".join(text.split())
-    return "".join(f"\\{each}" if each in r"\`*_{}[]<>()#+-!|~&" else each for each in plain)
+    return "".join(f"\\{each}" if each in r"\`*_[]<>#|&" else each for each in plain)

@@ -1,0 +1,1 @@
+"""The records of a store under the OPTIMADE API, reading only."""
