@@ -460,12 +460,11 @@ def test_pictures_for_the_documentation(driver, sample_server, tmp_path):
     folder.mkdir(parents=True, exist_ok=True)
     for name, (size, scheme) in shots.items():
         page.resize(size, scheme)
-        page.open("?ion=Cu&sort=barrier")
-        page.click("#barriers tbody tr:nth-child(1) a")
+        page.open("?sort=barrier&record=li6ps5clh1Cu0000")
         page.opened("Cu in li6ps5cl")
         page.until(page.drawn)
-        if size == DESK:
-            page.js("scrollTo(0, 0)")
+        if size == PHONE:
+            page.js("document.getElementById('record').scrollIntoView()")
         time.sleep(0.5)
         assert driver.save_screenshot(str(folder / name))
         assert (folder / name).stat().st_size > 20_000
