@@ -22,28 +22,29 @@ from dualion.records import (
     Outcome,
     as_vectors,
 )
+from dualion.settings import CellSettings
 from dualion.structures.endpoints import build_endpoints
 from dualion.structures.hops import find_hops, place_hops, working_sites
 from dualion.structures.interpolation import images_between
 from dualion.structures.library import find_library
-from dualion.structures.supercell import supercell_from_matrix
+from dualion.structures.supercell import build_supercell
 
 FRAMEWORKS = {
-    "li6ps5cl": ((1, 1, 1), ("Li", "Cu", "Ag"), 4.0),
-    "li3ocl": ((2, 2, 2), ("Li", "Na"), 4.0),
-    "cui": ((2, 2, 2), ("Cu", "Ag"), 5.0),
-    "licl": ((2, 2, 2), ("Li", "Na", "K"), 4.5),
+    "li6ps5cl": (9.5, ("Li", "Cu", "Ag"), 4.0),
+    "li3ocl": (7.5, ("Li", "Na"), 4.0),
+    "cui": (8.0, ("Cu", "Ag"), 5.0),
+    "licl": (9.5, ("Li", "Na", "K"), 4.5),
 }
-"""Multiples of the conventional or primitive cell, ions, and the longest hop in Å."""
+"""Shortest image distance in Å, ions, and the longest hop in Å."""
 EASE = {"Li": 0.0, "Na": 0.16, "K": 0.41, "Cu": 0.05, "Ag": 0.11}
 """How much more, in eV, an ion is said to need than lithium."""
 
 
 def sample(make_record) -> Iterator[HopRecord]:
     """Yield records of all frameworks, ions and hops, the same ones every time."""
-    for name, (repeat, ions, longest) in FRAMEWORKS.items():
+    for name, (distance, ions, longest) in FRAMEWORKS.items():
         framework = find_library().load(name)
-        cell = supercell_from_matrix(framework.parent, np.diag(repeat).tolist())
+        cell = build_supercell(framework.parent, CellSettings(min_image_distance=distance))
         network = find_hops(
             framework.parent,
             working_sites(framework.parent, framework.working_ion),
@@ -79,7 +80,7 @@ def _record(make_record, framework, cell, hop, ion):
     energies = np.where(s <= s[-1] / 2, 0.0, end) + rise * np.sin(phase) ** 2
     slopes = rise * np.pi / s[-1] * np.sin(2 * phase)
     a, b, c = as_vectors(cell.geometry.cell)
-    failed = draw.random() < 0.1
+    failed = hop.class_id != "h1" and draw.random() < 0.15
     height = float(energies.max())
     stamp = EngineStamp(engine="sample", code="none", version="0", model_sha256=None)
     return make_record(

@@ -10,7 +10,7 @@ LIGHT = {
     "line": "#d9dbde",
     "control": "#8a8e94",
     "tint": "#f4f5f6",
-    "chosen": "#e3eef7",
+    "chosen": "#edf4fa",
     "first": "#0072b2",
     "second": "#b84a00",
     "warn": "#fff4d6",

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -19,15 +20,18 @@ from dualion.explorer.guard import HEADERS, refusal
 from dualion.explorer.levels import Theories
 from dualion.explorer.network import network_answer
 from dualion.explorer.pages import pages
-from dualion.explorer.questions import LONGEST, read_id, read_question
+from dualion.explorer.questions import LONGEST, Question, read_id, read_question
 from dualion.explorer.record import record_answer
 from dualion.explorer.view import level_filter, rows, view
 
 if TYPE_CHECKING:
     from dualion.records import HopRecord
     from dualion.store.base import BarrierStore
+    from dualion.store.columns import Columns
 
 HOST = "127.0.0.1"
+_VIEWS = 32
+"""Answers to the same question that are remembered."""
 _SECONDS = 30.0
 """A connection that says nothing for so long is closed."""
 
@@ -66,8 +70,11 @@ class Explorer:
         self.store = store
         self.theories = Theories(store)
         self.pages = pages()
+        self._lock = Lock()
+        self._seen: Columns | None = None
+        self._views: dict[Question, Reply] = {}
         self._answers: dict[str, Callable[[str], Reply]] = {
-            "/api/view": lambda q: _json(view(read_question(q), store, self.theories)),
+            "/api/view": self._view,
             "/api/rows": lambda q: _json(rows(read_question(q), store, self.theories)),
             "/api/record": lambda q: _json(record_answer(self._record(q), store)),
             "/api/network": lambda q: _json(network_answer(self._record(q, images=False), store)),
@@ -92,6 +99,23 @@ class Explorer:
         except DualionError as error:
             status = next(code for kind, code in _STATUS.items() if isinstance(error, kind))
             return _error(status, str(error))
+
+    def _view(self, query: str) -> Reply:
+        """Answer a view; of one state of the store, the last few are remembered."""
+        question, columns = read_question(query), self.store.columns()
+        with self._lock:
+            if self._seen is not columns:
+                self._seen = columns
+                self._views.clear()
+            kept = self._views.get(question)
+        if kept is None:
+            kept = _json(view(question, self.store, self.theories))
+            with self._lock:
+                if self._seen is columns:
+                    self._views[question] = kept
+                    while len(self._views) > _VIEWS:
+                        del self._views[next(iter(self._views))]
+        return kept
 
     def _record(self, query: str, *, images: bool = True) -> HopRecord:
         record_id = read_id(query)

@@ -123,7 +123,10 @@ export async function openRecord(id, { image = null, keep = false, focus = false
     const { energies } = record.profile;
     const top = energies.length ? energies.indexOf(Math.max(...energies)) : 0;
     load(record, keep ? Number(before ?? top) : (image ?? top), [mark, moveScene]);
-    if (focus) byId("record-title").focus();
+    if (focus) {
+      byId("record-title").focus({ preventScroll: true });
+      byId("record").scrollIntoView({ block: "start" });
+    }
     drawNetwork(await ask("api/network", new URLSearchParams({ id }), signal), (other) => open(other));
   } catch (error) {
     if (error.name === "AbortError") return;

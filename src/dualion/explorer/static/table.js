@@ -7,15 +7,15 @@ import { colour } from "./scale.js";
 const COLUMNS = [
   { key: "framework", text: "framework", style: "name" },
   { key: "moving_ion", text: "ion" },
-  { key: "host_ion", text: "host", style: "spare" },
+  { key: "host_ion", text: "host", style: "extra" },
   { key: "arrangement", text: "surroundings" },
   { key: "hop_class", text: "hop" },
   { key: "barrier", text: "barrier / eV", style: "number" },
-  { key: "forward", text: "forward / eV", style: "number spare" },
-  { key: "reverse", text: "reverse / eV", style: "number spare" },
+  { key: "forward", text: "forward", style: "number spare" },
+  { key: "reverse", text: "reverse", style: "number spare" },
   { key: "outcome", text: "outcome" },
-  { key: "campaign", text: "campaign", style: "spare" },
-  { key: "created", text: "made", style: "spare" },
+  { key: "campaign", text: "campaign", style: "extra" },
+  { key: "created", text: "made", style: "extra" },
 ];
 
 const sorting = () => {
