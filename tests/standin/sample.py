@@ -33,7 +33,7 @@ FRAMEWORKS = {
     "li6ps5cl": (9.5, ("Li", "Cu", "Ag"), 4.0),
     "li3ocl": (7.5, ("Li", "Na"), 4.0),
     "cui": (8.0, ("Cu", "Ag"), 5.0),
-    "licl": (9.5, ("Li", "Na", "K"), 4.5),
+    "licl": (7.0, ("Li", "Na", "K"), 4.5),
 }
 """Shortest image distance in Å, ions, and the longest hop in Å."""
 EASE = {"Li": 0.0, "Na": 0.16, "K": 0.41, "Cu": 0.05, "Ag": 0.11}
