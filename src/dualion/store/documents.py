@@ -215,7 +215,8 @@ def write(database: Database[Document], packed: Packed, number: int | None = Non
     put = False
     while True:
         old = database["barriers"].find_one(
-            {"_id": packed.record_id}, {"outcome": 1, "body": 1, "number": 1, "images": 1}
+            {"_id": packed.record_id},
+            {"outcome": 1, "body": 1, "number": 1, "images": 1, "deleted": 1},
         )
         if old is not None and old["body"] == packed.key:
             return True  # it was written, and the answer was lost on its way
