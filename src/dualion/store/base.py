@@ -102,6 +102,19 @@ class BarrierFilter(Record):
     limit: int | None = Field(None, ge=0, le=_MOST, description="At most this many records.")
     offset: int = Field(0, ge=0, le=_MOST, description="Leave out this many records first.")
 
+    @field_validator("*")
+    @classmethod
+    def _text(cls, value: object) -> object:
+        """Refuse halves of characters: no store can look for them."""
+        for each in value if isinstance(value, tuple) else (value,):
+            if isinstance(each, str):
+                try:
+                    each.encode()
+                except UnicodeEncodeError:
+                    msg = f"{each!r} is no text"
+                    raise ValueError(msg) from None
+        return value
+
     @field_validator("since", "until")
     @classmethod
     def _a_time(cls, text: str | None) -> str | None:
