@@ -29,7 +29,14 @@ def test_it_serves_until_interrupted_and_leaves_the_store_alone(store, tree):
     before = tree()
     code = "from dualion.cli.app import main; main()"
     words = [sys.executable, "-u", "-c", code, "explore", "--store", str(store), "--port", "0"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=os.environ) as process:
+    with subprocess.Popen(
+        words,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ,
+        # A shell starts background jobs with the signal ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads
+    ) as process:
         try:
             line = process.stdout.readline()
             address = re.search(r"http://127\.0\.0\.1:\d+/", line)[0]

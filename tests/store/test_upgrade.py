@@ -17,7 +17,7 @@ from dualion.store import schema
 from dualion.store.documents import NULLABLE
 from dualion.store.mongo import MongoBarrierStore
 from dualion.store.sqlite import SQLiteBarrierStore
-from dualion.store.summary import COLUMNS, summary
+from dualion.store.summary import COLUMNS, summary, summary_of_body
 
 OLD = Path(__file__).parent / "files" / "version-1.sqlite"
 IDS = 8
@@ -93,14 +93,14 @@ def test_a_store_of_version_1_is_not_read_in_part_but_told(old):
 def test_an_upgrade_that_fails_leaves_version_1(old, monkeypatch):
     before, calls = bodies(old), []
 
-    def fails(record):
-        calls.append(record)
+    def fails(*kept, record_id):
+        calls.append(record_id)
         if len(calls) == IDS - 1:
             raise KeyboardInterrupt
-        return summary(record)
+        return summary_of_body(*kept, record_id=record_id)
 
     with monkeypatch.context() as patch:
-        patch.setattr(schema, "summary", fails)
+        patch.setattr(schema, "summary_of_body", fails)
         with pytest.raises(KeyboardInterrupt):
             SQLiteBarrierStore(old)
     assert version(old) == 1
@@ -112,13 +112,13 @@ import os, signal, sys
 from pathlib import Path
 from dualion.store import schema
 from dualion.store.sqlite import SQLiteBarrierStore
-many, whole = [], schema.summary
-def dies(record):
-    many.append(record)
+many, whole = [], schema.summary_of_body
+def dies(*kept, record_id):
+    many.append(record_id)
     if len(many) == int(sys.argv[2]):
         os.kill(os.getpid(), signal.SIGKILL)
-    return whole(record)
-schema.summary = dies
+    return whole(*kept, record_id=record_id)
+schema.summary_of_body = dies
 SQLiteBarrierStore(Path(sys.argv[1]))
 """
 

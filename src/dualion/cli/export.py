@@ -24,9 +24,9 @@ from dualion.cli.selection import (
     reading,
     select,
 )
-from dualion.cli.whole import whole_binary, whole_file, whole_folder
 from dualion.errors import InputError
 from dualion.store.formats.csvtable import write_csv
+from dualion.whole import whole_binary, whole_file, whole_folder
 
 if TYPE_CHECKING:
     from dualion.store.base import BarrierFilter, BarrierStore

@@ -9,8 +9,8 @@ import typer
 
 from dualion.cli.listing import Column, print_json, print_listing, print_table
 from dualion.cli.selection import JsonOption
-from dualion.cli.whole import whole_file
 from dualion.errors import InputError, StructureError
+from dualion.whole import whole_file
 
 if TYPE_CHECKING:
     from dualion.records import Framework, HopNetwork

@@ -50,8 +50,8 @@ from dualion.cli.selection import (
     reading,
     select,
 )
-from dualion.cli.whole import whole_binary
 from dualion.errors import InputError
+from dualion.whole import whole_binary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

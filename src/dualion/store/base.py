@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -183,6 +183,21 @@ class BarrierStore(ABC):
         -------
         bool
             Whether anything was written.
+        """
+
+    @abstractmethod
+    def put_history(self, records: Sequence[HopRecord]) -> None:
+        """Make a history all that is kept under its id.
+
+        Parameters
+        ----------
+        records
+            With one ``record_id``; the last one stands, the others become its revisions.
+
+        Raises
+        ------
+        RecordError
+            If one of them cannot be kept; nothing is written then.
         """
 
     @abstractmethod

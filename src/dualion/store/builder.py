@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from itertools import islice
 from typing import NamedTuple
 
@@ -24,6 +23,7 @@ from dualion.records import HopRecord, Record
 from dualion.store.base import BarrierStore
 from dualion.store.connection import Connection, Document
 from dualion.store.plain import plain_record
+from dualion.store.summary import now
 
 BUILDER_VERSION = 1
 """Raised when the same output gives another record: all outputs are looked at again."""
@@ -208,7 +208,7 @@ class _Builder:
             "key": head.key,
             "builder": BUILDER_VERSION,
             "completed_at": head.completed,
-            "built": datetime.now(UTC).isoformat(timespec="seconds"),
+            "built": now(),
             **facts,
         }
 

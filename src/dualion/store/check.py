@@ -9,10 +9,9 @@ from pydantic import Field
 from dualion.errors import RecordError
 from dualion.records import Record
 from dualion.store.base import BarrierStore
-from dualion.store.packing import unpack_record
 from dualion.store.schema import quarantine
 from dualion.store.sqlite import SQLiteBarrierStore
-from dualion.store.summary import COLUMNS, summary
+from dualion.store.summary import COLUMNS, summary, summary_of_body
 
 _PORTION = 200
 
@@ -135,7 +134,7 @@ def _check_records(store: SQLiteBarrierStore, *, repair: bool) -> Iterator[Troub
     for key, *values, body, images in _rows(store, select):
         record_id = str(values[0])
         try:
-            expected = _expected(record_id, body, images)
+            expected = summary_of_body(body, images, record_id=record_id)
         except RecordError as error:
             done = ""
             if repair:
@@ -153,17 +152,6 @@ def _check_records(store: SQLiteBarrierStore, *, repair: bool) -> Iterator[Troub
             yield Trouble(
                 record_id=record_id, what=wrong, repaired="computed anew" if repair else ""
             )
-
-
-def _expected(record_id: str, body: object, images: object) -> dict[str, object]:
-    if not isinstance(body, bytes):
-        raise RecordError("its body is missing")
-    if images is not None and not isinstance(images, bytes):
-        raise RecordError("its images are no bytes")
-    record = unpack_record(body, images, record_id=record_id)
-    if record.record_id != record_id:
-        raise RecordError(f"its body is that of {record.record_id!r}")
-    return dict(summary(record))
 
 
 def _check_parts(store: SQLiteBarrierStore, *, repair: bool) -> Iterator[Trouble]:
@@ -207,7 +195,7 @@ def _check_revisions(store: SQLiteBarrierStore, *, repair: bool) -> Iterator[Tro
             (record_id, number),
         )
         try:
-            _expected(str(record_id), *(row or (None, None)))
+            summary_of_body(*(row or (None, None)), record_id=str(record_id))
         except RecordError as error:
             if repair:
                 store.database.execute(

@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from bson import ObjectId
@@ -23,8 +22,8 @@ from dualion.errors import RecordError
 from dualion.records import HopRecord
 from dualion.store.base import gives_way
 from dualion.store.connection import Document
-from dualion.store.packing import pack_images, pack_record, unpack_record
-from dualion.store.summary import summary
+from dualion.store.packing import pack_images, pack_record
+from dualion.store.summary import now, summary, summary_of_body
 
 VERSION = 2
 LARGEST = 15 * 2**20
@@ -166,15 +165,12 @@ def upgrade(database: Database[Document]) -> None:
         for each in found:
             record_id, body = str(each["_id"]), bodies.get(each["body"])
             try:
-                if not isinstance(body, bytes):
-                    raise RecordError("its body is missing")  # noqa: TRY301 - like any damage
-                fields = summary(unpack_record(body, None, record_id=record_id))
-                if fields.pop("record_id") != record_id:
-                    raise RecordError("its body is that of another")  # noqa: TRY301 - same
+                fields: Document = dict(summary_of_body(body, None, record_id=record_id))
             except RecordError as error:
                 log.warning("record '%s' goes to quarantine: %s", record_id, error.what)
                 quarantine(database, each, error.what)
                 continue
+            del fields["record_id"]
             database["barriers"].update_one(
                 {"_id": each["_id"], "body": each["body"]},
                 {"$set": {**fields, **absences(fields)}},
@@ -184,10 +180,9 @@ def upgrade(database: Database[Document]) -> None:
 
 def quarantine(database: Database[Document], document: Document, reason: str) -> None:
     """Move the summary of a damaged record out of sight; what it names stays where it is."""
-    moved = datetime.now(UTC).isoformat(timespec="seconds")
     kept = {
         "record_id": document["_id"],
-        "moved": moved,
+        "moved": now(),
         "reason": reason,
         "summary": {key: value for key, value in document.items() if key != "_id"},
     }
@@ -227,7 +222,7 @@ def write(database: Database[Document], packed: Packed, number: int | None = Non
             return True  # the same, and another writer has superseded it since
         if not better:
             if put:  # another writer was faster
-                _drop_parts(database, packed)
+                _drop_parts(database, packed.key)
             return False
         if not put:
             _put_parts(database, [packed])
@@ -256,18 +251,17 @@ def _show(database: Database[Document], document: Document, old: Document | None
     return done.matched_count > 0
 
 
-def _drop_parts(database: Database[Document], packed: Packed) -> None:
+def _drop_parts(database: Database[Document], key: ObjectId) -> None:
     for collection in ("barrier_bodies", "barrier_images"):
-        database[collection].delete_one({"_id": packed.key})
+        database[collection].delete_one({"_id": key})
+
+
+def _revision(record_id: str, number: int, *, images: bool) -> Document:
+    return {"record_id": record_id, "number": number, "images": images, "superseded": now()}
 
 
 def _keep_revision(database: Database[Document], record_id: str, old: Document) -> None:
-    revision = {
-        "record_id": record_id,
-        "number": old["number"],
-        "images": old["images"],
-        "superseded": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    revision = _revision(record_id, old["number"], images=old["images"])
     with suppress(DuplicateKeyError):  # another writer keeps the same
         database["barrier_revisions"].replace_one({"_id": old["body"]}, revision, upsert=True)
 
@@ -319,12 +313,7 @@ def rewrite(database: Database[Document], several: Sequence[Packed]) -> None:
     first = _take_numbers(database, len(several))
     before = {each["_id"] for each in database["barrier_revisions"].find({"record_id": record_id})}
     for number, each in enumerate(several[:-1], first):
-        revision = {
-            "record_id": record_id,
-            "number": number,
-            "images": each.images is not None,
-            "superseded": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
+        revision = _revision(record_id, number, images=each.images is not None)
         database["barrier_revisions"].replace_one({"_id": each.key}, revision, upsert=True)
     while True:
         old = database["barriers"].find_one({"_id": record_id}, {"body": 1})
@@ -343,8 +332,7 @@ def rewrite(database: Database[Document], several: Sequence[Packed]) -> None:
             break
     for key in before - {each.key for each in several}:
         database["barrier_revisions"].delete_one({"_id": key})
-        for collection in ("barrier_bodies", "barrier_images"):
-            database[collection].delete_one({"_id": key})
+        _drop_parts(database, key)
 
 
 def _insert_new(database: Database[Document], documents: list[Document]) -> set[ObjectId]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,6 +13,7 @@ from dualion.errors import StoreError
 from dualion.records import Record
 from dualion.store.database import Database, FileKind
 from dualion.store.packing import deflate, inflate
+from dualion.store.summary import now
 
 _CHUNK = 500
 
@@ -127,7 +127,7 @@ class Ledger:
             If the output is larger than 64 MiB or the ledger cannot be written.
         """
         body = deflate(output_json.encode(), what=f"output of job '{name}'")
-        created = datetime.now(UTC).isoformat(timespec="seconds")
+        created = now()
         with self.database.transaction():
             changed = self.database.execute(
                 "INSERT OR IGNORE INTO outputs VALUES (?, ?, ?, ?, ?, ?, ?)",

@@ -7,8 +7,7 @@ cut short is completed by the same copy, and nothing is ever overwritten.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -17,7 +16,7 @@ from pydantic import Field
 from dualion.errors import RecordError, StoreError
 from dualion.records import HopRecord, Record
 from dualion.store.base import BarrierStore
-from dualion.store.packing import pack_images, pack_record
+from dualion.store.history import digest, history_of
 
 BATCH = 32
 """Records written at once, and held in memory."""
@@ -177,18 +176,5 @@ def _add(
 
 
 def _history(store: BarrierStore, record_id: str) -> _History:
-    stands = store.get(record_id)
-    if stands is None:
-        return _History((), ())
-    records = (*store.revisions(record_id), stands)
-    return _History(records, tuple(_hashes(records)))
-
-
-def _hashes(records: Sequence[HopRecord]) -> Iterator[str]:
-    # Of the packed form: records with NaN among their findings are equal there, and signs of zero
-    # are not lost.
-    for record in records:
-        digest = hashlib.sha256(pack_record(record))
-        if record.images is not None:
-            digest.update(pack_images(record.images, record_id=record.record_id))
-        yield digest.hexdigest()
+    records = history_of(store, record_id)
+    return _History(records, tuple(map(digest, records)))

@@ -6,7 +6,6 @@ import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,7 +37,7 @@ from dualion.store.documents import (
 from dualion.store.migrate import migrate
 from dualion.store.packing import unpack_images, unpack_record
 from dualion.store.sqlite import SQLiteBarrierStore
-from dualion.store.summary import COLUMNS
+from dualion.store.summary import COLUMNS, now
 
 _CHUNK = 64
 
@@ -226,7 +225,7 @@ class MongoBarrierStore(BarrierStore):
             Inside a transaction too: what is gathered there is only added.
         """
         self._check_marking()
-        moment = when or datetime.now(UTC).isoformat(timespec="seconds")
+        moment = when or now()
         return self._connection.ask(lambda db: bury(db, record_id, reason, moment))
 
     def revive(self, record_id: str) -> bool:

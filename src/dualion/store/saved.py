@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 from pydantic import Field, ValidationError
@@ -14,6 +11,7 @@ from dualion.errors import InputError
 from dualion.records import Record
 from dualion.store.base import BarrierFilter
 from dualion.store.columns import Columns
+from dualion.whole import whole_file
 
 FOLDER = "comparisons"
 """Beside a store."""
@@ -57,16 +55,8 @@ def save(folder: Path, name: str, comparison: SavedComparison) -> Path:
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(text)
-            Path(draft).chmod(0o644)
-            Path(draft).replace(file)
-        except BaseException:
-            with suppress(OSError):
-                Path(draft).unlink()
-            raise
+        with whole_file(file) as stream:
+            stream.write(text)
     except OSError as error:
         raise InputError(
             f"the comparison cannot be saved ({error.strerror})",

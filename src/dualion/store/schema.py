@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 
 from dualion.errors import RecordError
 from dualion.store.database import FileKind
-from dualion.store.packing import unpack_record
-from dualion.store.summary import COLUMNS, summary
+from dualion.store.summary import COLUMNS, now, summary_of_body
 
 log = logging.getLogger("dualion")
 
@@ -130,11 +128,7 @@ def _from_1(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
     for key, record_id, body in _bodies(connection):
         try:
-            if not isinstance(body, bytes):
-                raise RecordError("its body is missing")  # noqa: TRY301 - told like any damage
-            values = tuple(summary(unpack_record(body, None, record_id=record_id)).values())
-            if values[0] != record_id:
-                raise RecordError(f"its body is that of {values[0]!r}")  # noqa: TRY301 - same
+            values = tuple(summary_of_body(body, None, record_id=record_id).values())
         except RecordError as error:
             log.warning("record '%s' goes to quarantine: %s", record_id, error.what)
             quarantine(connection.execute, key, record_id, error.what)
@@ -170,8 +164,13 @@ def quarantine(
         SELECT ?, ?, ?, (SELECT body FROM bodies WHERE id = ?),
             (SELECT blob FROM images WHERE id = ?)
         """,
-        (record_id, datetime.now(UTC).isoformat(timespec="seconds"), reason, key, key),
+        (record_id, now(), reason, key, key),
     )
+    remove(execute, key)
+
+
+def remove(execute: Callable[[str, tuple[object, ...]], object], key: object) -> None:
+    """Delete all parts of a record."""
     for table in ("images", "bodies", "records"):
         execute(f"DELETE FROM {table} WHERE id = ?", (key,))  # noqa: S608 - names above
 

@@ -6,7 +6,6 @@ import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,8 +16,8 @@ from dualion.store.columns import Columns
 from dualion.store.conditions import Among, Holds, Within, conditions, sorting
 from dualion.store.database import Database
 from dualion.store.packing import pack_images, pack_record, unpack_images, unpack_record
-from dualion.store.schema import BARRIERS, MARKS, NAMES
-from dualion.store.summary import KINDS, Kind, summary
+from dualion.store.schema import BARRIERS, MARKS, NAMES, remove
+from dualion.store.summary import KINDS, Kind, now, summary
 
 _CHUNK = 256
 
@@ -92,11 +91,7 @@ class SQLiteBarrierStore(BarrierStore):
         """
         row = tuple(summary(record).values())
         body = pack_record(record)
-        images = (
-            None
-            if record.images is None
-            else pack_images(record.images, record_id=record.record_id)
-        )
+        images = _packed_images(record)
         with self.transaction():
             old = self.database.row(
                 "SELECT id, outcome FROM records WHERE record_id = ?", (record.record_id,)
@@ -110,6 +105,23 @@ class SQLiteBarrierStore(BarrierStore):
                 return False
             self._insert(row, body, images)
         return True
+
+    def put_history(self, records: Sequence[HopRecord]) -> None:
+        """Make a history all that is kept under its id; see :meth:`BarrierStore.put_history`."""
+        record_id = records[-1].record_id
+        with self.transaction():
+            remove(self.database.execute, self._key(record_id))
+            self.database.execute("DELETE FROM revisions WHERE record_id = ?", (record_id,))
+            for number, record in enumerate(records[:-1]):
+                self.database.execute(
+                    "INSERT INTO revisions (record_id, number, superseded, body, images) "
+                    "VALUES (?, ?, ?, ?, ?)",
+                    (record_id, number, now(), pack_record(record), _packed_images(record)),
+                )
+            if not self.add(records[-1]):
+                raise RecordError(
+                    f"record '{record_id}' is not taken by this store", where=self.where
+                )
 
     def _insert(self, row: tuple[object, ...], body: object, images: object) -> None:
         self.database.execute(f"INSERT INTO records ({NAMES}) VALUES ({MARKS})", row)  # noqa: S608 - constants
@@ -131,10 +143,9 @@ class SQLiteBarrierStore(BarrierStore):
                 ?, body, blob
             FROM bodies LEFT JOIN images USING (id) WHERE id = ?
             """,
-            (record_id, record_id, _now(), key),
+            (record_id, record_id, now(), key),
         )
-        for table in ("images", "bodies", "records"):
-            self.database.execute(f"DELETE FROM {table} WHERE id = ?", (key,))  # noqa: S608 - names above
+        remove(self.database.execute, key)
 
     def _key(self, record_id: str) -> object:
         row = self.database.row("SELECT id FROM records WHERE record_id = ?", (record_id,))
@@ -257,7 +268,7 @@ class SQLiteBarrierStore(BarrierStore):
                 return False
             self._retire(key, record_id)
             self.database.execute(
-                "INSERT INTO tombstones VALUES (?, ?, ?)", (record_id, when or _now(), reason)
+                "INSERT INTO tombstones VALUES (?, ?, ?)", (record_id, when or now(), reason)
             )
             return True
 
@@ -305,8 +316,9 @@ class SQLiteBarrierStore(BarrierStore):
         self.database.close()
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def _packed_images(record: HopRecord) -> bytes | None:
+    images = record.images
+    return None if images is None else pack_images(images, record_id=record.record_id)
 
 
 def _blob(value: object) -> bytes:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from dualion.errors import RecordError
 from dualion.records import HopRecord
+from dualion.store.packing import unpack_record
 
 _WHOLE = 2**53
 _ATOMS = re.compile(r"([A-Z][a-z]?)(\d{1,9}(?:\.\d{1,9})?)?", re.ASCII)
@@ -155,6 +156,31 @@ def summary(record: HopRecord) -> dict[str, Value]:
     }
 
 
+def summary_of_body(body: object, images: object, *, record_id: str) -> dict[str, Value]:
+    """Unpack what a store keeps under an id, and return its columns.
+
+    Parameters
+    ----------
+    body, images
+        As packed; images None: not looked at, or there are none.
+    record_id
+        Under which they are kept.
+
+    Raises
+    ------
+    RecordError
+        If they are damaged, are those of another record, or hold a barrier that is no number.
+    """
+    if not isinstance(body, bytes):
+        raise RecordError("its body is missing")
+    if images is not None and not isinstance(images, bytes):
+        raise RecordError("its images are no bytes")
+    record = unpack_record(body, images, record_id=record_id)
+    if record.record_id != record_id:
+        raise RecordError(f"its body is that of {record.record_id!r}")
+    return summary(record)
+
+
 def composition(formula: str) -> dict[str, float]:
     """Count the atoms of a formula such as ``Li24P4S20Cl4``; empty if it is none."""
     counts: dict[str, float] = {}
@@ -190,6 +216,11 @@ def _pair(record: HopRecord) -> str:
 
 def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
+
+
+def now() -> str:
+    """Return the present moment as records have it: UTC, ISO 8601, whole seconds."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def moment(text: str) -> str:

@@ -11,15 +11,8 @@ from hypothesis import strategies as st
 from dualion.records import Outcome, Provenance
 from dualion.store.base import BarrierFilter
 from dualion.store.formats.bundle import write_bundle
-from dualion.store.formats.history import (
-    Merged,
-    canonical,
-    digest,
-    history_of,
-    merge_history,
-    put_history,
-)
 from dualion.store.formats.unbundle import import_bundle, import_records
+from dualion.store.history import Merged, canonical, digest, history_of, merge_history
 from dualion.store.mongo import MongoBarrierStore
 
 ids = itertools.count()
@@ -131,8 +124,8 @@ def test_mongodb_merges_to_the_same_histories(mongo, new_store, make_record, som
 
 def test_mongodb_keeps_no_body_that_nothing_names(mongo, make_record):
     history = [made(make_record, Outcome.UNCONVERGED, k, None) for k in range(3)]
-    put_history(mongo, history)
-    put_history(mongo, history[:1])
+    mongo.put_history(history)
+    mongo.put_history(history[:1])
     database = mongo._connection.ask(lambda db: db)
     assert mongo.revisions("same") == ()
     assert database["barrier_bodies"].count_documents({}) == 1

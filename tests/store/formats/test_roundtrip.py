@@ -19,10 +19,10 @@ from dualion.records import Finding, Images, Outcome
 from dualion.store.formats.bundle import write_bundle
 from dualion.store.formats.csvtable import safe_text, write_csv
 from dualion.store.formats.extxyz import read_images, write_extxyz
-from dualion.store.formats.history import digest, history_of
 from dualion.store.formats.parquet import write_parquet
 from dualion.store.formats.table import COLUMNS, flat
 from dualion.store.formats.unbundle import import_bundle
+from dualion.store.history import digest, history_of
 
 finite = st.floats(allow_nan=False, allow_infinity=False, width=64)
 extreme = st.sampled_from([5e-324, -5e-324, -0.0, 1e308, -1e308, 2.2250738585072014e-308])

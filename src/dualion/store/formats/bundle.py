@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -26,8 +24,9 @@ from dualion.store.formats.archive import FolderTarget, Target, ZipTarget
 from dualion.store.formats.croissant import About, Contents, citation, croissant, readme
 from dualion.store.formats.csvtable import write_csv
 from dualion.store.formats.extxyz import frames
-from dualion.store.formats.history import canonical, history_of
 from dualion.store.formats.parquet import write_parquet
+from dualion.store.history import canonical, history_of
+from dualion.whole import whole_binary, whole_folder
 
 FORMAT = "dualion-bundle"
 VERSION = 1
@@ -80,21 +79,12 @@ def write_bundle(
 
 @contextmanager
 def _target(path: Path) -> Iterator[Target]:
-    mask = os.umask(0)
-    os.umask(mask)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as scratch:
-        draft = Path(scratch) / "draft"
-        if path.suffix == ".zip":
-            with zipfile.ZipFile(draft, "x") as archive:
-                yield ZipTarget(archive)
-            draft.chmod(0o666 & ~mask)
-            draft.replace(path)
-            return
-        draft.mkdir()
-        yield FolderTarget(draft)
-        if path.exists():
-            raise InputError("exists already", where=str(path), remedy="name a new folder")
-        draft.rename(path)
+    if path.suffix == ".zip":
+        with whole_binary(path) as raw, zipfile.ZipFile(raw, "w") as archive:
+            yield ZipTarget(archive)
+    else:
+        with whole_folder(path) as folder:
+            yield FolderTarget(folder)
 
 
 def _write(

@@ -26,8 +26,8 @@ from dualion.store.formats.bundle import (
     VERSION,
 )
 from dualion.store.formats.extxyz import read_images
-from dualion.store.formats.history import Merged, merge_history
 from dualion.store.formats.strictjson import parse_json
+from dualion.store.history import Merged, merge_history
 from dualion.store.packing import MAX_BYTES
 from dualion.store.plain import plain_record
 
