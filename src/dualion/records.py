@@ -242,6 +242,11 @@ class Images(Record):
         """Atomic numbers, shape (n,)."""
         return _numbers(self.species)
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether all positions and lattice vectors are numbers."""
+        return bool(np.isfinite(self.xyz).all() and np.isfinite(self.cell).all())
+
     def geometry(self, index: int) -> Geometry:
         """Return one image."""
         return Geometry(lattice=self.lattice, species=self.species, positions=self.positions[index])
@@ -424,6 +429,16 @@ class EngineStamp(Record):
     version: str
     model_sha256: str | None = None
     parameters: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def code_text(self) -> str:
+        """Code and version in words, e.g. ``chgnet 0.4.2``; the literature has no version."""
+        return f"{self.code} {self.version}".rstrip()
+
+    @property
+    def text(self) -> str:
+        """Engine and code in words, e.g. ``fast (chgnet 0.4.2)``."""
+        return f"{self.engine} ({self.code_text})"
 
 
 class Relaxed(Record):

@@ -154,7 +154,7 @@ class ComparisonGroup(Record):
             source = ", ".join(f"{name} {value}" for name, value in stamp.parameters)
             return f"{what}literature ({source}) [{self.fingerprint}]"
         return (
-            f"{what}{stamp.engine} {stamp.code} {stamp.version}, {self.formula}, "
+            f"{what}{stamp.engine} {stamp.code_text}, {self.formula}, "
             f"{self.theory.charge_text}, images {self.min_image_distance:.1f} Å apart "
             f"[{self.fingerprint}]"
         )

@@ -351,7 +351,7 @@ def _record(record: HopRecord) -> Element:
                 ("image distance", measure(record.min_image_distance, "Å", digits=2)),
                 ("charge", theory.charge_text),
                 ("force calls", str(record.force_calls)),
-                ("engine", f"{stamp.engine} ({stamp.code} {stamp.version})"),
+                ("engine", stamp.text),
                 ("engine settings", ", ".join(f"{k} = {v}" for k, v in stamp.parameters)),
                 ("model sha256", stamp.model_sha256 or ""),
                 ("level of theory", f"{theory.fingerprint}, algorithm {theory.algorithm}"),

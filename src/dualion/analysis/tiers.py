@@ -196,10 +196,7 @@ class ShiftTable(Record):
 def level_text(theory: LevelOfTheory) -> str:
     """Return engine, code, charge and fingerprint of a level of theory."""
     stamp = theory.stamp
-    return (
-        f"{stamp.engine} ({stamp.code} {stamp.version}, {theory.charge_text})"
-        f" [{theory.fingerprint}]"
-    )
+    return f"{stamp.engine} ({stamp.code_text}, {theory.charge_text}) [{theory.fingerprint}]"
 
 
 def shifts(

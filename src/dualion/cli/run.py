@@ -93,7 +93,7 @@ def _say_plan(prepared: Prepared, messages: Console) -> None:
             f" ({prepared.framework.space_group}), {campaign.mechanism.value} mechanism"
         ),
         (
-            f"engine {stamp.engine} ({stamp.code} {stamp.version}), {plan.atoms} atoms,"
+            f"engine {stamp.text}, {plan.atoms} atoms,"
             f" images {plan.min_image_distance:.1f} Å apart, {plan.questions} bands"
         ),
         f"hops: {classes}; they percolate in {plan.network.dimensionality} dimension(s)",

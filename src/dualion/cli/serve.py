@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dualion.cli.places import store_address
-from dualion.cli.selection import StoreOption
+from dualion.cli.selection import StoreOption, reading
 from dualion.errors import InputError
 
 
@@ -28,11 +27,10 @@ def serve(
     """
     if not optimade:
         raise InputError("nothing to serve", where="serve", remedy="say --optimade")
-    from dualion.store.opening import open_store
     from dualion.store.optimade.server import optimade_server
 
     with (
-        open_store(store_address(store), read_only=True) as opened,
+        reading(store) as opened,
         optimade_server(opened, host=host, port=port) as server,
     ):
         typer.echo(f"http://{host}:{server.server_address[1]}/v1/structures (Ctrl-C ends it)")

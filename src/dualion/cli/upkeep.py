@@ -9,7 +9,7 @@ import typer
 
 from dualion.cli.listing import counted, print_json
 from dualion.cli.places import store_address
-from dualion.cli.selection import JsonOption, StoreOption
+from dualion.cli.selection import JsonOption, StoreOption, reading
 from dualion.errors import InputError
 
 if TYPE_CHECKING:
@@ -58,9 +58,7 @@ def backup(
     store: StoreOption = None,
 ) -> None:
     """Write a whole copy of a store to a new file, also while others write."""
-    from dualion.store.opening import open_store
-
-    with open_store(store_address(store), read_only=True) as opened:
+    with reading(store) as opened:
         opened.backup(file)
         typer.echo(f"{counted(opened.count(), 'record')} in {file}")
 

@@ -171,7 +171,7 @@ class _Search:
             band = self.band = self._way_over(last)
             higher = self._higher(band, last)
             if higher is not None:
-                last, self.along = self._compute(band.xyz[higher]), None
+                last, self.along = self._compute(higher.xyz), None
                 continue
             doubtful = self._doubtful(band, last)
             if doubtful is None:
@@ -182,12 +182,11 @@ class _Search:
             self._compute(band.xyz[doubtful])
         return None
 
-    def _higher(self, band: BandResult, saddle: Point) -> int | None:
+    def _higher(self, band: BandResult, saddle: Point) -> Point | None:
         """Image that a way over a saddle has above it, at another place, if any."""
-        top = 1 + int(np.argmax(band.energies[1:-1]))
-        above = float(band.energies[top]) - max(saddle.energy, self.flat)
-        far = float(np.linalg.norm(band.xyz[top] - saddle.xyz, axis=1).max()) > NEAR
-        return top if far and above > ERROR else None
+        top = _highest(band)
+        above = top.energy - max(saddle.energy, self.flat)
+        return top if top.distance(saddle) > NEAR and above > ERROR else None
 
     def _aim(self, last: Point | None) -> Point:
         """Highest point of the way as the surrogate sees it: a saddle, or an image of a band."""
@@ -212,8 +211,7 @@ class _Search:
                 self.along = saddle.modes.vectors[0]
                 return saddle.point
         band = self.band = self._pulled(self.path if self.band is None else self._moved(self.band))
-        top = 1 + int(np.argmax(band.energies[1:-1]))
-        return Point(band.xyz[top], float(band.energies[top]), band.forces[top - 1])
+        return _highest(band)
 
     def _pulled(self, path: Path) -> BandResult:
         """Converge a band on the surrogate."""
@@ -369,3 +367,9 @@ class _Search:
             unit="force calls",
         )
         return replace(found, force_calls=calls, findings=(*found.findings, finding))
+
+
+def _highest(band: BandResult) -> Point:
+    """Highest image between the ends, as the surrogate sees it."""
+    top = 1 + int(np.argmax(band.energies[1:-1]))
+    return Point(band.xyz[top], float(band.energies[top]), band.forces[top - 1])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from dualion.records import Record
-from dualion.structures.cations import CATIONS
+from dualion.structures.cations import rank
 
 if TYPE_CHECKING:
     from dualion.store.grouping import Group
@@ -53,12 +53,8 @@ class HeatMap(Record):
         return sum(chip.count for row in self.rows for chip in row.cells.get(pair, ()))
 
 
-def _order(ion: str) -> tuple[int, str]:
-    return (CATIONS.index(ion) if ion in CATIONS else len(CATIONS), ion)
-
-
 def _key(ions: Iterable[str]) -> str:
-    return ",".join(sorted(ions, key=_order))
+    return ",".join(sorted(ions, key=rank))
 
 
 def heat_map(groups: Iterable[Group]) -> HeatMap:
@@ -87,7 +83,7 @@ def heat_map(groups: Iterable[Group]) -> HeatMap:
         for (framework, cell), hosts in sorted(places.items())
     ]
     keys = {key for row in rows for key in row.cells}
-    pairs = sorted(keys, key=lambda key: (key.count(","), [_order(ion) for ion in key.split(",")]))
+    pairs = sorted(keys, key=lambda key: (key.count(","), [rank(ion) for ion in key.split(",")]))
     return HeatMap(
         pairs=tuple(Pair(key=key, text=_text(key)) for key in pairs),
         rows=tuple(rows[:ROWS]),

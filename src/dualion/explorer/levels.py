@@ -11,6 +11,7 @@ from collections import Counter
 from threading import Lock
 from typing import TYPE_CHECKING
 
+import numpy as np
 from pydantic import Field
 
 from dualion.errors import RecordError
@@ -37,12 +38,7 @@ def size_text(matrix: IntMatrix3) -> str:
     a, b, c = matrix
     if not any((a[1], a[2], b[0], b[2], c[0], c[1])):
         return f"{a[0]}×{b[1]}×{c[2]}"
-    cells = (
-        a[0] * (b[1] * c[2] - b[2] * c[1])
-        - a[1] * (b[0] * c[2] - b[2] * c[0])
-        + a[2] * (b[0] * c[1] - b[1] * c[0])
-    )
-    return f"{abs(cells)}-fold"
+    return f"{round(abs(np.linalg.det(matrix)))}-fold"
 
 
 class Theories:
@@ -116,8 +112,7 @@ class Theories:
 
 def level_text(theory: LevelOfTheory) -> str:
     """Name a level of theory in one line, without its supercell."""
-    stamp = theory.stamp
-    return f"{stamp.engine} ({stamp.code} {stamp.version}), {theory.charge_text}"
+    return f"{theory.stamp.text}, {theory.charge_text}"
 
 
 def _level_id(fingerprint: str, theory: LevelOfTheory | None) -> str:

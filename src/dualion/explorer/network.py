@@ -8,21 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from dualion.analysis.comparison import outcome_word
 from dualion.errors import RecordError
-from dualion.explorer.record import ion_order
+from dualion.explorer.record import Row, ion_order, rows_beside
 from dualion.records import Outcome
-from dualion.store.base import BarrierFilter
 
 if TYPE_CHECKING:
     from dualion.records import Hop, HopRecord
     from dualion.store.base import BarrierStore
-    from dualion.store.summary import Value
 
 Answer = dict[str, Any]
-Row = dict[str, "Value"]
 
 CLASSES = 40
 """Hop classes that are drawn."""
-_FREE = ("pure", "dilute")
 
 
 def network_answer(record: HopRecord, store: BarrierStore) -> Answer:
@@ -38,22 +34,12 @@ def network_answer(record: HopRecord, store: BarrierStore) -> Answer:
         ``framework``, ``mechanism``, ``ion``, ``chosen``, ``ions``, ``left_out``, and ``hops``,
         each with ``class_id``, ``orbits``, ``length`` in Å, ``multiplicity`` and ``ions``.
     """
-    columns = store.columns()
-    wanted = BarrierFilter(
-        framework=record.framework,
-        host_ion=record.host_ion,
-        mechanism=record.hop.mechanism,
-        fingerprint=record.theory.fingerprint,
-    )
-    label = record.arrangement.label
-    labels = _FREE if label in _FREE else (label,)
     best: dict[str, dict[str, Row]] = {}
-    for row in columns.rows(columns.select(wanted)):
-        if row["arrangement"] in labels:
-            of_class = best.setdefault(str(row["hop_class"]), {})
-            ion = str(row["moving_ion"])
-            if ion not in of_class or _rank(row, record) < _rank(of_class[ion], record):
-                of_class[ion] = row
+    for row in rows_beside(record, store.columns()):
+        of_class = best.setdefault(str(row["hop_class"]), {})
+        ion = str(row["moving_ion"])
+        if ion not in of_class or _rank(row, record) < _rank(of_class[ion], record):
+            of_class[ion] = row
     names = sorted(best, key=_by_number)
     shown = names[:CLASSES]
     if record.hop.class_id not in shown:

@@ -13,15 +13,18 @@ from dualion.errors import RecordError
 from dualion.explorer.levels import level_text, size_text
 from dualion.explorer.scene import scene
 from dualion.store.base import BarrierFilter, Order
-from dualion.structures.cations import CATIONS
+from dualion.structures.cations import rank
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dualion.records import HopRecord
     from dualion.store.base import BarrierStore
+    from dualion.store.columns import Columns
+    from dualion.store.summary import Value
 
 Answer = dict[str, Any]
+Row = dict[str, "Value"]
 
 _CURVE = 24
 """Points of the curve between two images."""
@@ -37,9 +40,42 @@ def barrier_text(record: HopRecord) -> str:
     return outcome_word(record.outcome)
 
 
-def ion_order(ion: str, host: str) -> tuple[bool, int, str]:
+def ion_order(ion: str, host: str) -> tuple[bool, tuple[int, str]]:
     """Sort ions: the host's own first."""
-    return (ion != host, CATIONS.index(ion) if ion in CATIONS else len(CATIONS), ion)
+    return ion != host, rank(ion)
+
+
+def rows_beside(
+    record: HopRecord,
+    columns: Columns,
+    *,
+    hop_class: str | None = None,
+    order: Order = Order.ADDED,
+) -> Iterator[Row]:
+    """Summaries in a record's framework, at its level of theory and in its surroundings.
+
+    Parameters
+    ----------
+    record
+        Is among them.
+    columns
+        Of its store.
+    hop_class
+        Of this class only.
+    order
+        Of the answer.
+    """
+    wanted = BarrierFilter(
+        framework=record.framework,
+        host_ion=record.host_ion,
+        mechanism=record.hop.mechanism,
+        fingerprint=record.theory.fingerprint,
+        hop_class=hop_class,
+        order=order,
+    )
+    label = record.arrangement.label
+    labels = _FREE if label in _FREE else (label,)
+    return (row for row in columns.rows(columns.select(wanted)) if row["arrangement"] in labels)
 
 
 def partners(record: HopRecord, store: BarrierStore) -> list[HopRecord]:
@@ -49,25 +85,14 @@ def partners(record: HopRecord, store: BarrierStore) -> list[HopRecord]:
     :func:`~dualion.analysis.compare.compare`; a barrier goes before another outcome, and a newer
     record before an older one.
     """
-    columns = store.columns()
-    wanted = BarrierFilter(
-        framework=record.framework,
-        host_ion=record.host_ion,
-        mechanism=record.hop.mechanism,
-        fingerprint=record.theory.fingerprint,
-        hop_class=record.hop.class_id,
-        order=Order.NEWEST,
-    )
-    label = record.arrangement.label
-    labels = _FREE if label in _FREE else (label,)
+    beside = rows_beside(record, store.columns(), hop_class=record.hop.class_id, order=Order.NEWEST)
     found: dict[str, HopRecord] = {}
     seen = 0
-    for row in columns.rows(columns.select(wanted)):
+    for row in beside:
         other = row["moving_ion"]
         if (
             other == record.moving_ion
             or row["member"] != record.hop.member
-            or row["arrangement"] not in labels
             or (other in found and found[str(other)].outcome.is_barrier)
         ):
             continue
@@ -174,7 +199,7 @@ def _provenance(record: HopRecord, store: BarrierStore) -> Iterator[tuple[str, s
     yield "made", source.created
     yield "by dualion", source.dualion
     yield "started from", source.started_from
-    yield "engine", f"{stamp.engine} ({stamp.code} {stamp.version})"
+    yield "engine", stamp.text
     yield "settings of the engine", ", ".join(f"{k} = {v}" for k, v in stamp.parameters)
     yield "model, sha256", stamp.model_sha256
     yield "charge", theory.charge_text

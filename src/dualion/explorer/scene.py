@@ -55,8 +55,7 @@ def scene(record: HopRecord) -> Scene | None:
     images = record.images
     if images is None or record.mover is None or not 0 <= record.mover < len(images.species):
         return None
-    xyz = images.xyz
-    if not (np.isfinite(xyz).all() and np.isfinite(images.cell).all()):
+    if not images.is_finite:
         return None
     if abs(np.linalg.det(images.cell)) < 1.0 or len(images) * 3 > NUMBERS:
         return None

@@ -69,17 +69,12 @@ _SEVERAL = (
     ("fingerprint", "fingerprints"),
 )
 
+_BY_FRAMEWORK = ("framework", "hop_class", "member", "arrangement", "moving_ion", "fingerprint")
+
 _ORDERS = {
     Order.ADDED: Sorting(),
     Order.BARRIER: Sorting((("barrier", False),)),
-    Order.FRAMEWORK: Sorting(
-        tuple(
-            (name, False)
-            for name in (
-                *("framework", "hop_class", "member", "arrangement", "moving_ion", "fingerprint"),
-            )
-        )
-    ),
+    Order.FRAMEWORK: Sorting(tuple((name, False) for name in _BY_FRAMEWORK)),
     Order.NEWEST: Sorting((("created", True),), latest_first=True),
 }
 

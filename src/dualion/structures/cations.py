@@ -13,6 +13,11 @@ CATIONS = ("Li", "Na", "K", "Cu", "Ag")
 """Symbols of the cations a pair may be made of."""
 
 
+def rank(ion: str) -> tuple[int, str]:
+    """Return a key that sorts ions as :data:`CATIONS` has them; others follow by name."""
+    return (CATIONS.index(ion) if ion in CATIONS else len(CATIONS), ion)
+
+
 class Cation(Record):
     """A monovalent working ion."""
 

@@ -147,9 +147,8 @@ def _described(theory: LevelOfTheory) -> str:
     stamp = theory.stamp
     settings = ", ".join(f"{name} {value}" for name, value in stamp.parameters)
     cell = " ".join(",".join(str(x) for x in row) for row in theory.supercell)
-    version = f" {stamp.version}" if stamp.version else ""
     return (
-        f"{stamp.engine} ({stamp.code}{version}{'; ' if settings else ''}{settings}), "
+        f"{stamp.engine} ({stamp.code_text}{'; ' if settings else ''}{settings}), "
         f"{theory.charge_text}, supercell {cell}, algorithm {theory.algorithm}"
     )
 

@@ -52,7 +52,7 @@ def _images(record: HopRecord) -> Iterator[dict[str, Any]]:
         return
     if not all(math.isfinite(energy) for energy in record.energies):
         return
-    if not (np.isfinite(images.xyz).all() and np.isfinite(images.cell).all()):
+    if not images.is_finite:
         return
     if np.linalg.det(images.cell) == 0.0:
         return

@@ -39,7 +39,6 @@ def neb_result(record: HopRecord) -> Any:  # noqa: ANN401 - a model of emmet, wh
         )
     images = [record.images.geometry(k).structure() for k in range(len(record.images))]
     told = bool(record.forward) and bool(record.reverse)
-    stamp = record.theory.stamp
     tags = {
         "framework": record.framework,
         "host_ion": record.host_ion,
@@ -47,7 +46,7 @@ def neb_result(record: HopRecord) -> Any:  # noqa: ANN401 - a model of emmet, wh
         "arrangement": record.arrangement.label,
         "hop": record.hop.label,
         "outcome": record.outcome.value,
-        "engine": f"{stamp.engine} ({stamp.code} {stamp.version})",
+        "engine": record.theory.stamp.text,
         "level of theory": record.theory.fingerprint,
         "energies": "eV above the first image",
     }

@@ -85,7 +85,7 @@ COLUMNS: dict[str, Field] = {
     "engine": Field("text", lambda r: r.theory.stamp.engine, "What computed it."),
     "code": Field(
         "text",
-        lambda r: f"{r.theory.stamp.code} {r.theory.stamp.version}".rstrip(),
+        lambda r: r.theory.stamp.code_text,
         "Program and version.",
     ),
     "charge": Field("count", lambda r: r.theory.charge, "Of the cell with the defect, in e."),

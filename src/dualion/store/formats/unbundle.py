@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, TextIO
 
-import numpy as np
 from pydantic import Field
 
 from dualion.errors import InputError, RecordError
@@ -215,9 +214,7 @@ def _record(line: str, images: TextIO, where: str) -> tuple[HopRecord, bool]:
     if not isinstance(count, int) or isinstance(count, bool):
         raise InputError("the number of images is no number", where=where)
     band = read_images(images, count, where=f"{where}, {IMAGES}")
-    if record.outcome.is_barrier and not (
-        np.isfinite(band.xyz).all() and np.isfinite(band.cell).all()
-    ):
+    if record.outcome.is_barrier and not band.is_finite:
         raise InputError("a barrier with a position that is no number", where=where)
     return record.model_copy(update={"images": band}), given["stands"]
 
