@@ -11,12 +11,14 @@
 # TORCH        the PyTorch to install; TORCH_ARGS takes pip options for it, such as
 #              --index-url with the address of PyTorch's CPU wheels
 # JOBS         test processes
+# CLUSTER_JOBS the same for the tests behind Slurm, which wait most of the time
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 TORCH ?= torch==2.13.0
 TORCH_ARGS ?=
 JOBS ?= 2
+CLUSTER_JOBS ?= 3
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -48,7 +50,7 @@ pictures: $(STAMP)
 	DUALION_SCREENSHOTS=$(CURDIR)/docs/_static $(BIN)/python -m pytest -m browser -k pictures
 
 cluster: $(STAMP)
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m cluster
+	$(BIN)/python -m pytest -n $(CLUSTER_JOBS) --dist worksteal --durations=12 -m cluster
 
 gpaw: $(GPAW_STAMP)
 

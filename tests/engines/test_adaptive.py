@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dualion.engines import get_engine
@@ -342,13 +342,14 @@ def two_humps(height, lean):
 
 @settings(max_examples=30, deadline=None)
 @given(st.floats(0.15, 0.6), st.floats(-0.3, 0.3), st.floats(-0.4, 0.4))
+@example(0.5625, -0.01171875, 0.25)  # the higher hump lay between two images of the way down
 def test_of_two_saddles_in_a_row_the_higher_one_is_the_barrier(analytic, height, lean, bend):
     potential, top = two_humps(height, lean * height)
     way = path((0.0, 0.0, 0.0), (4.0, 0.0, 0.0), (0.0, 0.0), bend=(bend, 0.2, 0.05))
     found = run_adaptive(way, Evaluator(analytic(potential)), SETTINGS)
     assert found.converged
     assert found.proven
-    assert found.energies.max() == pytest.approx(top, abs=0.012)
+    assert found.energies.max() == pytest.approx(top, abs=0.004)
 
 
 def test_of_two_mirrored_saddles_and_the_minimum_between_them_one_half_is_computed(analytic):

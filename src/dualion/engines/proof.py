@@ -17,7 +17,7 @@ import numpy as np
 
 from dualion.engines.climb import Run, in_basin
 from dualion.engines.saddle import AT_REST
-from dualion.engines.stretch import TOLERANCE, NoProofError, kept, mirrored, rise, way
+from dualion.engines.stretch import TOLERANCE, NoProofError, hidden, kept, mirrored, rise, way
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,7 +140,10 @@ class Descent:
         chain = (top, *points, end)
         low = all(point.energy < top.energy - BELOW for point in points)
         if low and all(
-            a.distance(b) < WIDE and rise(a, b) < top.energy + TOLERANCE for a, b in pairwise(chain)
+            a.distance(b) < WIDE
+            and rise(a, b) < top.energy + TOLERANCE
+            and (a is top or not hidden(a, b, top.energy))
+            for a, b in pairwise(chain)
         ):
             return Side(points, joined=True)
         return None

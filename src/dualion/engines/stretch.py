@@ -25,6 +25,11 @@ GAP = 0.9
 """Largest displacement of an atom between the images of a way, in Å."""
 TOLERANCE = 0.01
 """Between its images a way may be expected this far above its ceiling, in eV."""
+SURE, CLOSE = 0.5, 0.03
+"""Where an atom moves farther than the first, in Å, the cubic between two images can be as wrong as
+the second, in eV: its error grows with the fourth power of the distance (at 0.7 Å 0.02 eV, for
+humps of 0.6 eV that are 2 Å apart).
+"""
 KEPT = 3
 """Points of a run downhill that are kept as images."""
 
@@ -138,7 +143,8 @@ def way(
     """Evaluate images between two points until it is known whether all of the way is low.
 
     A gap between neighbours is closed when no atom moves farther than :data:`GAP` in it and the
-    cubic through both energies and forces stays below the ceiling; an open gap is halved.
+    cubic through both energies and forces stays below the ceiling; an open gap is halved. So is
+    one wider than :data:`SURE` in which the cubic comes close to the ceiling.
 
     Parameters
     ----------
@@ -163,7 +169,9 @@ def way(
         gaps = [
             (found[a].distance(found[b]), a, b)
             for a, b in pairwise(places)
-            if found[a].distance(found[b]) > GAP or rise(found[a], found[b]) > ceiling + TOLERANCE
+            if found[a].distance(found[b]) > GAP
+            or rise(found[a], found[b]) > ceiling + TOLERANCE
+            or (b - a > 1 and hidden(found[a], found[b], ceiling))
         ]
         inner = [found[k] for k in places[1:-1]]
         if not gaps:
@@ -189,6 +197,11 @@ def rise(first: Point, last: Point) -> float:
         + (t**3 - t**2) * slopes[1]
     )
     return float(cubic.max())
+
+
+def hidden(first: Point, last: Point, ceiling: float) -> bool:
+    """Tell whether what rises above a ceiling, in eV, may be missed between two points."""
+    return first.distance(last) > SURE and rise(first, last) > ceiling - CLOSE
 
 
 def mirrored(point: Point, mirror: Mirror) -> Point:
