@@ -6,7 +6,7 @@ import logging
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from dualion.launch.patience import outages
@@ -18,8 +18,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dualion.launch.cluster import Cluster
+    from dualion.launch.status import CampaignStatus
 
 log = logging.getLogger("dualion")
+
+SETTLED = 10.0
+"""Seconds for which nothing may run or be ready before what still waits is left alone.
+
+Between the end of a job and the moment at which the next one is ready, neither is to be seen.
+"""
+GOING = ("RESERVED", "RUNNING")
+WAITING = ("READY", "WAITING", "PAUSED")
 
 
 def follow_campaigns(
@@ -53,7 +62,7 @@ def follow_campaigns(
     RunError
         If the scheduler takes no jobs.
     """
-    last = ""
+    last, quiet = "", 0.0
     while True:
         try:
             for trouble in recover_lost(cluster):
@@ -73,10 +82,20 @@ def follow_campaigns(
         if line != last:
             tell(line)
             last = line
-        busy = any(state.jobs.get(word) for state in states for word in ("RESERVED", "RUNNING"))
-        if not busy and not ready_here(cluster, engine):
+        if _any_in(GOING, states) or ready_here(cluster, engine):
+            quiet = 0.0
+            time.sleep(interval)
+        elif quiet >= SETTLED or not _any_in(WAITING, states):
             return
-        time.sleep(interval)
+        else:
+            pause = min(interval, SETTLED)
+            quiet += pause
+            time.sleep(pause)
+
+
+def _any_in(words: Iterable[str], states: Iterable[CampaignStatus]) -> bool:
+    """Whether a job of some campaigns is in one of some states."""
+    return any(state.jobs.get(word) for state in states for word in words)
 
 
 def run_here(file: Path, *, workers: int, engine: str | None = None) -> int:
