@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 from ase import Atoms
 from ase.db import connect
+from page import page
 
 from dualion.records import (
     Arrangement,
@@ -320,7 +321,7 @@ def main() -> None:
     parser.add_argument("--full", type=int, default=20_000)
     parser.add_argument("--ase", type=int, default=20_000, help="Rows given to ase.db.")
     parser.add_argument("--mongo", type=int, default=5_000, help="Rows given to the stand-in.")
-    parser.add_argument("--only", default="", help="One of memory, embedded, parquet, ase, mongo.")
+    parser.add_argument("--only", default="", help="memory, embedded, page, parquet, ase or mongo")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     path = given.folder / "barriers.sqlite"
@@ -332,6 +333,7 @@ def main() -> None:
     tools: dict[str, Callable[[], dict[str, Spent]]] = {
         "memory": lambda: memory(given.summaries),
         "embedded": lambda: embedded(path),
+        "page": lambda: page(path),
         "parquet": lambda: parquet(path, given.folder),
         "ase": lambda: ase_db(given.folder, given.ase),
         "mongo": lambda: mongo(given.mongo),
