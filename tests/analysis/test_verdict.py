@@ -17,6 +17,7 @@ from dualion.analysis.wish import ranked, read_wish
 from dualion.errors import CationError, InputError
 from dualion.records import BarrierError, Check, EngineStamp, Geometry, Mechanism, Outcome
 from dualion.structures.hops import find_hops, working_sites
+from dualion.structures.library import find_library
 
 A, C = 3.5, 5.6
 EXACT = Criteria(potential_error=0.0, functional_error=0.0, other_error=0.0)
@@ -217,6 +218,57 @@ def test_error_bars_over_a_threshold_leave_it_undecided(look, theory, limit, pla
     assert found.answer is Answer.UNDECIDED
     assert found.confidence == "none"
     assert found.to_compute
+
+
+@pytest.fixture(scope="module")
+def many():
+    """A crystal with four kinds of sites and four classes of hops between them."""
+    parent = find_library().load("lgps").parent
+    found = find_hops(
+        parent,
+        working_sites(parent, "Li"),
+        mechanism=Mechanism.VACANCY,
+        ion="Li",
+        max_length=None,
+    )
+    assert len({site.orbit for site in found.sites}) == len(found.classes) == 4
+    return found
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.floats(-0.5, 0.5), min_size=4, max_size=4),
+    st.lists(st.floats(0.02, 1.0), min_size=4, max_size=4),
+    st.sets(st.integers(0, 3), max_size=3),
+)
+def test_the_truth_lies_within_the_bounds_whatever_is_hidden(
+    many, make_record, levels, rises, hidden
+):
+    level = dict(zip(dict.fromkeys(site.orbit for site in many.sites), levels, strict=True))
+    saddle = {
+        each.class_id: max(level[orbit] for orbit in each.orbits) + rise
+        for each, rise in zip(many.classes, rises, strict=True)
+    }
+    records = [
+        make_record(
+            class_id=each.class_id,
+            forward=saddle[each.class_id] - level[each.orbits[0]],
+            reverse=saddle[each.class_id] - level[each.orbits[1]],
+            with_images=False,
+        )
+        for each in many.classes
+    ]
+    whole = passage(many, records, "Li", criteria=EXACT)
+    # All known: one energy scale, and each channel at the height of its limiting saddle.
+    assert whole.mismatch == pytest.approx(0.0, abs=1e-9)
+    for way in whole.channels.found:
+        height = saddle[way.bottleneck] - min(levels)
+        assert whole.range(way.what).value == pytest.approx(height, abs=1e-9)
+    part = [record for k, record in enumerate(records) if k not in hidden]
+    known = passage(many, part, "Li", criteria=EXACT)
+    for truth, bound in zip(whole.ranges, known.ranges, strict=True):
+        assert bound.lowest <= truth.value + 1e-9
+        assert bound.highest is None or bound.highest >= truth.value - 1e-9
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from dualion.analysis.windows import frame, openings
 from dualion.errors import InputError
 from dualion.records import Framework, Geometry, Images, Mechanism
 from dualion.structures.hops import find_hops, working_sites
+from dualion.structures.library import find_library
 
 CL, S = 1.81, 1.84  # Shannon, six-fold
 
@@ -92,6 +93,23 @@ def test_a_turned_crystal_has_the_same_windows():
     atoms.positions += [0.3, -1.1, 2.0]
     turned = openings(network_of(atoms, "Na", 4.1))
     assert turned.windows[0].radius == pytest.approx(straight.windows[0].radius, abs=1e-3)
+
+
+def test_no_way_leads_through_the_layers_of_a_layered_oxide():
+    parent = find_library().load("licoo2").parent
+    network = find_hops(
+        parent,
+        working_sites(parent, "Li"),
+        mechanism=Mechanism.VACANCY,
+        ion="Li",
+        max_length=None,
+    )
+    found = openings(network)
+    # CoO2 layers are closed: their octahedra are full, and share all faces of their tetrahedra.
+    inside = {k.class_id for k in network.classes if k.length == pytest.approx(2.82, abs=0.02)}
+    assert {window.class_id for window in found.windows} == inside
+    assert found.windows[0].frame == "O3"
+    assert [what for what, _, _ in found.channels] == ["1D", "2D"]
 
 
 def test_a_metal_has_no_windows_and_says_so():

@@ -36,7 +36,10 @@ class Movement(StrEnum):
 
 
 class Range(Record):
-    """The lowest barrier by which an ion gets through, and the bounds of it."""
+    """The lowest barrier by which an ion gets through, and the bounds of it.
+
+    It counts from the lowest of all sites, where the carriers are in equilibrium.
+    """
 
     what: str = Field(description="'1D', '2D', '3D', or 'a', 'b', 'c'.")
     value: float | None = Field(
@@ -144,10 +147,11 @@ def passage(
     """Find by which barrier an ion gets through, and within which bounds.
 
     A class without a barrier that counts is closed for the upper bound and open, without any
-    saddle, for the lower; so an ion whose missing classes could open a lower channel is never
-    taken for blocked, nor one that needs them for moving. The error of a barrier is the sum of the
-    bound on its numerics, the error taken for its level of theory, that of a small cell, and the
-    spread among the members that a fallen host tells apart.
+    saddle, for the lower. A site that only such classes join to the others may lie below them and
+    hold the carriers: then there is no upper bound. So an ion whose missing classes could open a
+    lower channel is never taken for blocked, nor one that needs them for moving. The error of a
+    barrier is the sum of the bound on its numerics, the error taken for its level of theory, that
+    of a small cell, and the spread among the members that a fallen host tells apart.
 
     Parameters
     ----------
@@ -182,8 +186,11 @@ def passage(
     high = jump_network(network, {k: _shifted(b, ranges[k].above) for k, b in barriers.items()})
     low = jump_network(network, {k: _shifted(b, -ranges[k].below) for k, b in barriers.items()})
     found = channels(jumps)
-    bounds = (channels(_opened(low, network)), channels(high))
-    slack = jumps.mismatch
+    middle = _heights(_levelled(jumps, network))
+    bottom = _heights(_opened(low, network), -jumps.mismatch)
+    # A site that no known hop joins to the others may lie below them all and hold the carriers.
+    whole = len(_sets(network, jumps.closed)) == 1
+    top = _heights(high, jumps.mismatch) if whole else {}
     first = everything[0]
     return Passage(
         ion=ion,
@@ -191,9 +198,9 @@ def passage(
         ranges=tuple(
             Range(
                 what=what,
-                value=_height(found, what),
-                lowest=_height(bounds[0], what, -slack),
-                highest=_height(bounds[1], what, slack),
+                value=middle.get(what),
+                lowest=bottom.get(what),
+                highest=top.get(what),
             )
             for what in (*DIMENSIONS, *AXES)
         ),
@@ -212,12 +219,12 @@ def not_looked_at(
 ) -> Passage:
     """Return the passage of an ion of which there is no record: anything is possible."""
     empty = jump_network(network.model_copy(update={"ion": ion}), {})
-    bound = channels(_opened(empty, network))
+    bound = _heights(_opened(empty, network))
     return Passage(
         ion=ion,
         arrangement=arrangement,
         ranges=tuple(
-            Range(what=what, value=None, lowest=_height(bound, what), highest=None)
+            Range(what=what, value=None, lowest=bound.get(what), highest=None)
             for what in (*DIMENSIONS, *AXES)
         ),
         channels=channels(empty),
@@ -229,9 +236,17 @@ def not_looked_at(
     )
 
 
-def _height(found: Channels, what: str, shift: float = 0.0) -> float | None:
-    way = found.get(what)
-    return None if way is None else max(way.barrier + shift, 0.0)
+def _heights(jumps: JumpNetwork, shift: float = 0.0) -> dict[str, float]:
+    """Highest saddle of each channel above the lowest of all sites, in eV, shifted by so much.
+
+    That is where the carriers are in equilibrium, on the channel or not, and what diffusivities
+    follow; raising a saddle never lowers it.
+    """
+    saddle = {jump.class_id: jump.saddle for jump in jumps.jumps}
+    lowest = min(jumps.energies)
+    return {
+        way.what: max(saddle[way.bottleneck] - lowest + shift, 0.0) for way in channels(jumps).found
+    }
 
 
 def _unproven(record: HopRecord, criteria: Criteria) -> bool:
@@ -298,29 +313,45 @@ def _shifted(barrier: ClassBarrier, by: float) -> ClassBarrier:
     )
 
 
-def _opened(jumps: JumpNetwork, network: HopNetwork) -> JumpNetwork:
-    """Open the closed classes without a saddle of their own.
+def _sets(network: HopNetwork, closed: Iterable[str]) -> list[set[str]]:
+    """Orbits that known hops join to each other, directly or not."""
+    shut = set(closed)
+    orbits = tuple(dict.fromkeys(site.orbit for site in network.sites))
+    return _groups(orbits, [k.orbits for k in network.classes if k.class_id not in shut])
 
-    Where only closed classes join two sets of orbits, nothing tells their energies apart: the
-    lowest of each set are put level, which makes the way through lowest.
+
+def _levelled(jumps: JumpNetwork, network: HopNetwork) -> JumpNetwork:
+    """Put the lowest sites of sets level whose energies nothing tells apart.
+
+    Of all their relative heights this makes any way through them lowest.
     """
     level = dict(zip(jumps.orbits, jumps.energies, strict=True))
-    closed = {name for name in jumps.closed if any(k.class_id == name for k in network.classes)}
-    known = [k.orbits for k in network.classes if k.class_id not in closed]
     base: dict[str, float] = {}
-    for group in _groups(tuple(level), known):
-        lowest = min(level[orbit] for orbit in group)
-        base |= dict.fromkeys(group, lowest)
+    for group in _sets(network, jumps.closed):
+        base |= dict.fromkeys(group, min(level[orbit] for orbit in group))
     shift = [base[orbit] for orbit in jumps.orbits]
-    energies = [e - s for e, s in zip(jumps.energies, shift, strict=True)]
-    opened = [
-        jump.model_copy(update={"saddle": jump.saddle - shift[jump.initial]})
-        for jump in jumps.jumps
-    ]
+    return jumps.model_copy(
+        update={
+            "energies": tuple(e - s for e, s in zip(jumps.energies, shift, strict=True)),
+            "jumps": tuple(
+                jump.model_copy(update={"saddle": jump.saddle - shift[jump.initial]})
+                for jump in jumps.jumps
+            ),
+        }
+    )
+
+
+def _opened(jumps: JumpNetwork, network: HopNetwork) -> JumpNetwork:
+    """Open the closed classes without a saddle of their own: no way can be lower."""
+    levelled = _levelled(jumps, network)
+    energies, opened = levelled.energies, list(levelled.jumps)
     places = np.array([site.fractional for site in network.sites])
     for each in network.classes:
-        if each.class_id not in closed:
+        if each.class_id not in jumps.closed:
             continue
+        # One height for the class, as elsewhere: members join like orbits.
+        first = each.members[0]
+        saddle = max(energies[first.initial], energies[first.final])
         for member in each.members:
             step = places[member.final] + np.array(member.image) - places[member.initial]
             opened.append(
@@ -329,13 +360,11 @@ def _opened(jumps: JumpNetwork, network: HopNetwork) -> JumpNetwork:
                     final=member.final,
                     image=member.image,
                     vector=as_vectors((step @ network.parent.cell)[None])[0],
-                    saddle=max(energies[member.initial], energies[member.final]),
+                    saddle=saddle,
                     class_id=each.class_id,
                 )
             )
-    return jumps.model_copy(
-        update={"energies": tuple(energies), "jumps": tuple(opened), "closed": ()}
-    )
+    return levelled.model_copy(update={"jumps": tuple(opened), "closed": ()})
 
 
 def _groups(orbits: tuple[str, ...], joined: Iterable[tuple[str, str]]) -> list[set[str]]:

@@ -260,7 +260,7 @@ def _paths(verdict: PairVerdict) -> Iterator[Element]:
         "p",
         "◂ limits a channel. Window: anions at the narrowest place of the widest way in the parent "
         "crystal, working ions taken out; its radius is that of the hard sphere that passes, here "
-        "over the ion's Shannon radius.",
+        "over the ion's Shannon radius; a dash: every way leads through an ion.",
         style="faint",
     )
     for each in verdict.ions:

@@ -73,7 +73,9 @@ class Openings(Record):
     """All sites and windows of a network, and the widest channels through them."""
 
     sites: tuple[SiteRoom, ...] = Field(description="One for each orbit.")
-    windows: tuple[Window, ...] = Field(description="One for each hop class that has one.")
+    windows: tuple[Window, ...] = Field(
+        description="One for each hop class that has one: not where every way leads through an ion."
+    )
     channels: tuple[tuple[str, float, str], ...] = Field(
         description="'1D', '2D', '3D': largest radius in Å of a sphere that gets through, and the "
         "hop class that limits it."
@@ -170,8 +172,9 @@ class _Near:
     others: Array
 
     def clearance(self, points: Array) -> Array:
-        """Distance to the nearest anion's surface, shape (n,), in Å; -inf where it is barred."""
+        """Distance to the nearest anion's surface, shape (n,), in Å; -inf within an ion."""
         free: Array = (_apart(points, self.anions) - self.radii).min(axis=1)
+        free = np.where(free < 0.0, -np.inf, free)
         for barred, reach in ((self.cations, _CATION), (self.others, _OTHER_SITE)):
             if len(barred):
                 free = np.where(_apart(points, barred).min(axis=1) < reach, -np.inf, free)
@@ -210,7 +213,7 @@ def _site(orbit: str, place: Array, room: _Room) -> SiteRoom:
 
 
 def _window(each: HopClass, room: _Room) -> Window | None:
-    """Find the window of a class's first member; None if every way is barred."""
+    """Find the window of a class's first member; None if every way leads through an ion."""
     first = each.members[0]
     start = room.sites[first.initial]
     end = room.sites[first.final] + np.array(first.image) @ room.cell
