@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-import numpy as np
 from pydantic import Field
 
 from dualion.analysis.band import resting_depth
+from dualion.analysis.bounds import heights, levelled, opened, sets, shifted
 from dualion.analysis.comparison import QUOTABLE_DISTANCE, outcome_word
 from dualion.analysis.criteria import Criteria, Trust, trust_in
-from dualion.analysis.jumps import Jump, JumpNetwork, class_barriers, jump_network
+from dualion.analysis.jumps import class_barriers, jump_network
 from dualion.analysis.percolation import AXES, DIMENSIONS, Channels, channels
-from dualion.records import Check, HopRecord, Outcome, Record, as_vectors
+from dualion.records import Check, HopRecord, Outcome, Record
 
 if TYPE_CHECKING:
     from dualion.analysis.jumps import ClassBarrier
@@ -72,6 +73,7 @@ class ClassRange(Record):
     forward: float = Field(description="In eV.")
     reverse: float = Field(description="In eV.")
     numeric: float = Field(description="Error of the numerics, in eV.")
+    small_cell: float = Field(description="What is added for a small cell, in eV.")
     spread: float = Field(description="Among members that a fallen host tells apart, in eV.")
     below: float = Field(description="All errors by which it may be lower, in eV.")
     above: float = Field(description="All errors by which it may be higher, in eV.")
@@ -129,8 +131,8 @@ class Passage(Record):
         moves, blocked = criteria.at(temperature)
         ranges = {each.what: each for each in self.widened(factor)}
         through, any_way = ranges[DIMENSIONS[criteria.dimensions - 1]], ranges["1D"]
-        low, high = (np.inf if v is None else v for v in (through.lowest, through.highest))
-        low_1, high_1 = (np.inf if v is None else v for v in (any_way.lowest, any_way.highest))
+        low, high = (math.inf if v is None else v for v in (through.lowest, through.highest))
+        low_1, high_1 = (math.inf if v is None else v for v in (any_way.lowest, any_way.highest))
         found = set()
         if low < moves:
             found.add(Movement.MOVES)
@@ -183,14 +185,14 @@ def passage(
     }
     missing = _missing(network, everything, barriers)
     jumps = jump_network(network.model_copy(update={"ion": ion}), barriers)
-    high = jump_network(network, {k: _shifted(b, ranges[k].above) for k, b in barriers.items()})
-    low = jump_network(network, {k: _shifted(b, -ranges[k].below) for k, b in barriers.items()})
+    high = jump_network(network, {k: shifted(b, ranges[k].above) for k, b in barriers.items()})
+    low = jump_network(network, {k: shifted(b, -ranges[k].below) for k, b in barriers.items()})
     found = channels(jumps)
-    middle = _heights(_levelled(jumps, network))
-    bottom = _heights(_opened(low, network), -jumps.mismatch)
+    middle = heights(levelled(jumps, network))
+    bottom = heights(opened(low, network), -jumps.mismatch)
     # A site that no known hop joins to the others may lie below them all and hold the carriers.
-    whole = len(_sets(network, jumps.closed)) == 1
-    top = _heights(high, jumps.mismatch) if whole else {}
+    whole = len(sets(network, jumps.closed)) == 1
+    top = heights(high, jumps.mismatch) if whole else {}
     first = everything[0]
     return Passage(
         ion=ion,
@@ -219,7 +221,7 @@ def not_looked_at(
 ) -> Passage:
     """Return the passage of an ion of which there is no record: anything is possible."""
     empty = jump_network(network.model_copy(update={"ion": ion}), {})
-    bound = _heights(_opened(empty, network))
+    bound = heights(opened(empty, network))
     return Passage(
         ion=ion,
         arrangement=arrangement,
@@ -234,19 +236,6 @@ def not_looked_at(
         mismatch=0.0,
         needs=needs,
     )
-
-
-def _heights(jumps: JumpNetwork, shift: float = 0.0) -> dict[str, float]:
-    """Highest saddle of each channel above the lowest of all sites, in eV, shifted by so much.
-
-    That is where the carriers are in equilibrium, on the channel or not, and what diffusivities
-    follow; raising a saddle never lowers it.
-    """
-    saddle = {jump.class_id: jump.saddle for jump in jumps.jumps}
-    lowest = min(jumps.energies)
-    return {
-        way.what: max(saddle[way.bottleneck] - lowest + shift, 0.0) for way in channels(jumps).found
-    }
 
 
 def _unproven(record: HopRecord, criteria: Criteria) -> bool:
@@ -289,7 +278,8 @@ def _class_range(
     # In a host of broken symmetry members of a class differ; the lowest was chosen.
     spread = max(others) - min(others) if len(others) > 1 and record.broken_symmetry_host else 0.0
     small = 0.0 < record.min_image_distance < QUOTABLE_DISTANCE
-    common = barrier.error + trust.error + (criteria.small_cell_error if small else 0.0)
+    cell = criteria.small_cell_error if small else 0.0
+    common = barrier.error + trust.error + cell
     resting = resting_depth(record.energies) or 0.0
     return ClassRange(
         class_id=barrier.class_id,
@@ -297,85 +287,13 @@ def _class_range(
         forward=barrier.forward,
         reverse=barrier.reverse,
         numeric=barrier.error,
+        small_cell=cell,
         spread=spread,
         below=common,
         above=common + spread + resting,
         proven=_proven(record),
         record=record.record_id,
     )
-
-
-def _shifted(barrier: ClassBarrier, by: float) -> ClassBarrier:
-    """Raise or lower the saddle of a class; it cannot fall below either of its sites."""
-    by = max(by, -min(barrier.forward, barrier.reverse))
-    return barrier.model_copy(
-        update={"forward": barrier.forward + by, "reverse": barrier.reverse + by}
-    )
-
-
-def _sets(network: HopNetwork, closed: Iterable[str]) -> list[set[str]]:
-    """Orbits that known hops join to each other, directly or not."""
-    shut = set(closed)
-    orbits = tuple(dict.fromkeys(site.orbit for site in network.sites))
-    return _groups(orbits, [k.orbits for k in network.classes if k.class_id not in shut])
-
-
-def _levelled(jumps: JumpNetwork, network: HopNetwork) -> JumpNetwork:
-    """Put the lowest sites of sets level whose energies nothing tells apart.
-
-    Of all their relative heights this makes any way through them lowest.
-    """
-    level = dict(zip(jumps.orbits, jumps.energies, strict=True))
-    base: dict[str, float] = {}
-    for group in _sets(network, jumps.closed):
-        base |= dict.fromkeys(group, min(level[orbit] for orbit in group))
-    shift = [base[orbit] for orbit in jumps.orbits]
-    return jumps.model_copy(
-        update={
-            "energies": tuple(e - s for e, s in zip(jumps.energies, shift, strict=True)),
-            "jumps": tuple(
-                jump.model_copy(update={"saddle": jump.saddle - shift[jump.initial]})
-                for jump in jumps.jumps
-            ),
-        }
-    )
-
-
-def _opened(jumps: JumpNetwork, network: HopNetwork) -> JumpNetwork:
-    """Open the closed classes without a saddle of their own: no way can be lower."""
-    levelled = _levelled(jumps, network)
-    energies, opened = levelled.energies, list(levelled.jumps)
-    places = np.array([site.fractional for site in network.sites])
-    for each in network.classes:
-        if each.class_id not in jumps.closed:
-            continue
-        # One height for the class, as elsewhere: members join like orbits.
-        first = each.members[0]
-        saddle = max(energies[first.initial], energies[first.final])
-        for member in each.members:
-            step = places[member.final] + np.array(member.image) - places[member.initial]
-            opened.append(
-                Jump(
-                    initial=member.initial,
-                    final=member.final,
-                    image=member.image,
-                    vector=as_vectors((step @ network.parent.cell)[None])[0],
-                    saddle=saddle,
-                    class_id=each.class_id,
-                )
-            )
-    return levelled.model_copy(update={"jumps": tuple(opened), "closed": ()})
-
-
-def _groups(orbits: tuple[str, ...], joined: Iterable[tuple[str, str]]) -> list[set[str]]:
-    groups = [{orbit} for orbit in orbits]
-    for first, second in joined:
-        one = next(group for group in groups if first in group)
-        two = next(group for group in groups if second in group)
-        if one is not two:
-            one |= two
-            groups.remove(two)
-    return groups
 
 
 _REMEDIES = {

@@ -264,7 +264,7 @@ def judge(
         ),
         confidence=_confidence(answer, ions, criteria, temperature),
         ions=(first, second),
-        doubts=tuple(f"{each.ion}: {doubt}" for each in ions for doubt in each.doubts),
+        doubts=_shared(ions),
         to_compute=tuple(
             todo
             for each in verdicts
@@ -272,6 +272,15 @@ def judge(
         )
         + ((f"{stranded.split(':')[0]} in its own host (doping: full)",) if stranded else ()),
     )
+
+
+def _shared(ions: tuple[Passage, Passage]) -> tuple[str, ...]:
+    """Doubts of both ions; what is said of both is said once."""
+    who: dict[str, list[str]] = {}
+    for each in ions:
+        for doubt in each.doubts:
+            who.setdefault(doubt, []).append(each.ion)
+    return tuple(f"{' and '.join(dict.fromkeys(of))}: {doubt}" for doubt, of in who.items())
 
 
 def _stranded(ion: IonVerdict, other: IonVerdict) -> str:
@@ -310,22 +319,27 @@ def _todo(each: IonVerdict, criteria: Criteria, temperature: float, *, decided: 
     """Tell what would decide what an ion does."""
     if decided or each.movement is not None:
         return []
-    found = []
-    # Do the errors alone leave it open? Then bands of another level are needed as well.
     passage = each.passage
-    if passage.missing:
-        found += [f"{each.ion} {m.label} ({m.reason}): {m.remedy}" for m in passage.missing]
-    moves, blocked = criteria.at(temperature)
+    found = [f"{each.ion} {m.label} ({m.reason}): {m.remedy}" for m in passage.missing]
+    way = passage.channels.get("1D")
     value = passage.range("1D").value
-    if value is not None and passage.classes:
-        error = max(k.above for k in passage.classes)
-        near = min(abs(value - moves), abs(value - blocked))
-        way = passage.channels.get("1D")
-        if near < error and way is not None:
-            found.append(
-                f"{each.ion} {way.bottleneck} to better than {near:.2f} eV (here "
-                f"{error:.2f} eV): a higher tier, see 'tiers:'"
-            )
+    known = next((k for k in passage.classes if way and k.class_id == way.bottleneck), None)
+    if value is None or known is None:
+        return found
+    near = min(abs(value - limit) for limit in criteria.at(temperature))
+    if near >= known.above + passage.mismatch:
+        return found
+    ways = []
+    if known.small_cell:
+        ways.append("in a cell of 10 Å (cell.min_image_distance)")
+    if known.spread:
+        ways.append("on more members of the class (hops.members)")
+    if passage.trust.error >= near or not ways:
+        ways.append("at a higher tier (tiers:)")
+    found.append(
+        f"{each.ion} {known.label} to better than {near:.2f} eV, here {known.above:.2f} eV: "
+        + ", ".join(ways)
+    )
     return found
 
 

@@ -120,9 +120,10 @@ def _verdict(study: Study, verdict: PairVerdict) -> Iterator[Element]:
     yield _movements(verdict)
     yield element(
         "p",
-        "Barriers count from the lowest site that the channel joins. In brackets: bounds, with all "
-        "errors and with missing hop classes open or closed. D: of a lone carrier, 68 % with those "
-        "errors; multiply by the share of sites that are vacant (or filled, for interstitials).",
+        "Barriers count from the lowest of all sites, where the carriers are. In brackets: bounds, "
+        "with all errors and with missing hop classes open or closed. D: of a lone carrier, 68 % "
+        "with those errors; multiply by the share of sites that are vacant (or filled, for "
+        "interstitials). For a diluted ion it is that of a vacancy that exchanges with it alone.",
         style="faint",
     )
     yield element("h3", "Through which windows")
@@ -170,7 +171,7 @@ def _bounded(found: Range) -> str:
         return "does not get through"
     low = "closed" if found.lowest is None else f"{found.lowest:.2f}"
     high = "closed" if found.highest is None else f"{found.highest:.2f}"
-    return f"{measure(found.value, 'eV')} [{low}, {high}]"
+    return f"{measure(found.value, '')} [{low}, {high}]"
 
 
 def _movements(verdict: PairVerdict) -> Element:
@@ -179,7 +180,7 @@ def _movements(verdict: PairVerdict) -> Element:
         spread_of = "–"
         speed = each.diffusivity
         if speed is not None and speed.mean > 0.0:
-            spread_of = f"{speed.mean:.1e} ({speed.lowest:.0e} to {speed.highest:.0e}) cm²/s"
+            spread_of = f"{speed.mean:.1e} ({speed.lowest:.0e} to {speed.highest:.0e})"
         rows.append(
             _row(
                 f"{each.ion} ({each.passage.arrangement})",
@@ -187,10 +188,11 @@ def _movements(verdict: PairVerdict) -> Element:
                 *(_bounded(each.passage.range(what)) for what in DIMENSIONS),
                 _along(each.passage),
                 spread_of,
-                measure(speed.activation if speed else None, "eV"),
+                measure(speed.activation if speed else None, ""),
             )
         )
-    made = table(_head("ion", "it", *DIMENSIONS, "along a, b, c", "D", "E(D)"), rows)
+    heads = [f"{what} / eV" for what in DIMENSIONS]
+    made = table(_head("ion", "does", *heads, "along a, b, c / eV", "D / cm²/s", "E(D) / eV"), rows)
     return element(
         "div",
         made,
@@ -297,7 +299,9 @@ def _costs(saddles: Sequence[SaddleDescriptors]) -> Element:
         "hop", "ion to anion, end", "at saddle", "room at saddle", "anions, host to saddle",
         "end to saddle", "end to end", "polyanions: bonds", "angle", "rotation", "volume",
     )  # fmt: skip
-    return table(_head(*names), rows)
+    # A column that holds nothing for any hop is left out.
+    told = [k for k in range(len(names)) if any((row[k].text or "–") != "–" for row in rows)]
+    return table(_head(*(names[k] for k in told)), [[row[k] for k in told] for row in rows])
 
 
 def _with_number(distance: float | None, coordination: int | None) -> str:
@@ -310,6 +314,7 @@ def _errors(verdict: PairVerdict) -> Element:
             f"{each.ion} {known.class_id}",
             measure(known.numeric, "eV"),
             measure(verdict.trust.error, "eV"),
+            measure(known.small_cell or None, "eV"),
             measure(known.spread or None, "eV"),
             f"−{known.below:.2f} +{known.above:.2f} eV",
             "yes" if known.proven else "no",
@@ -318,7 +323,10 @@ def _errors(verdict: PairVerdict) -> Element:
         for known in each.passage.classes
     ]
     made = table(
-        _head("hop", "numerics", "level of theory", "members differ", "in all", "proven"), rows
+        _head(
+            "hop", "numerics", "level of theory", "small cell", "members differ", "in all", "proven"
+        ),
+        rows,
     )
     least = max(each.passage.mismatch for each in verdict.ions)
     return element(

@@ -95,7 +95,15 @@ def verdict(
     )
     asked = [prepare(file, here=False) for file in campaigns or _shipped()]
     with reading(store) as opened:
-        studies = _studies(asked, opened, measured, kelvins, fingerprint, every=bool(campaigns))
+        studies = _studies(
+            asked,
+            opened,
+            measured,
+            kelvins,
+            fingerprint,
+            every=bool(campaigns),
+            images=page is not None or as_json,
+        )
     verdicts: Sequence[PairVerdict] = [each for study in studies for each in study.verdicts]
     if wish is not None:
         verdicts = ranked(verdicts, wish)
@@ -163,6 +171,7 @@ def _studies(
     fingerprint: str | None,
     *,
     every: bool,
+    images: bool,
 ) -> list[Study]:
     """Judge each campaign; those that were not named may have no records."""
     from dualion.store.base import BarrierFilter
@@ -175,7 +184,7 @@ def _studies(
             moving_ions=prepared.campaign.pair,
             fingerprint=fingerprint,
         )
-        records = list(store.query(wanted))
+        records = list(store.query(wanted, images=images))
         if not records and not every:
             empty.append(prepared.file)
             continue

@@ -43,6 +43,7 @@ def study(
     criteria: Criteria,
     temperatures: Sequence[float] = (300.0,),
     attempt_frequency: float = ATTEMPT_FREQUENCY,
+    speeds: bool = True,
 ) -> Study:
     """Judge a campaign's pair in every surrounding and at every level of theory there is.
 
@@ -61,6 +62,8 @@ def study(
         In K.
     attempt_frequency
         In 1/s, for the diffusivities.
+    speeds
+        Whether diffusivities are worked out; no verdict depends on them.
 
     Returns
     -------
@@ -88,7 +91,8 @@ def study(
         for labels in _surroundings(campaign, present):
             found += _verdicts(
                 campaign, framework, network, present, labels,
-                criteria=criteria, temperatures=temperatures, attempt=attempt_frequency,
+                criteria=criteria, temperatures=temperatures,
+                attempt=attempt_frequency if speeds else None,
             )  # fmt: skip
     if not found:
         raise InputError(
@@ -131,7 +135,7 @@ def _verdicts(
     *,
     criteria: Criteria,
     temperatures: Sequence[float],
-    attempt: float,
+    attempt: float | None,
 ) -> list[PairVerdict]:
     theory = next(iter(present.values()))[0].theory
     passages: list[Passage] = []
@@ -170,10 +174,10 @@ def _speed(
     ion: str,
     kelvin: float,
     each: Passage,
-    attempt: float,
+    attempt: float | None,
 ) -> Diffusivity | None:
     """Diffusivity by the classes that count, with the errors of the verdict."""
-    if not records or not each.classes:
+    if not records or not each.classes or attempt is None:
         return None
     counted = {k.record for k in each.classes}
     barriers = class_barriers(record for record in records if record.record_id in counted)
