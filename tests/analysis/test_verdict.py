@@ -170,7 +170,7 @@ def test_errors_add_up(network, make_record):
 HEIGHTS = st.one_of(st.none(), st.floats(0.02, 1.6))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(HEIGHTS, HEIGHTS, st.floats(0.0, 0.8), st.booleans())
 def test_a_raised_barrier_never_frees_an_ion(look, inside, between, rise, first):
     before = look(inside, between)
@@ -192,7 +192,7 @@ def test_a_raised_barrier_never_frees_an_ion(look, inside, between, rise, first)
             assert (math.inf if b is None else b) >= (math.inf if a is None else a) - 1e-9
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(HEIGHTS, HEIGHTS, HEIGHTS, HEIGHTS, st.floats(100.0, 900.0))
 def test_swapping_the_pair_swaps_the_verdict(look, theory, a, b, c, d, kelvin):
     one, two = look(a, b), look(c, d, ion="Na", label="pure")
@@ -206,7 +206,7 @@ def test_swapping_the_pair_swaps_the_verdict(look, theory, a, b, c, d, kelvin):
         assert back.difference == pytest.approx(-there.difference)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(st.sampled_from([0.5, 0.8]), st.floats(-0.99, 0.99), st.floats(0.02, 0.14))
 def test_error_bars_over_a_threshold_leave_it_undecided(look, theory, limit, place, error):
     criteria = Criteria(potential_error=error)
@@ -235,7 +235,7 @@ def many():
     return found
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(
     st.lists(st.floats(-0.5, 0.5), min_size=4, max_size=4),
     st.lists(st.floats(0.02, 1.0), min_size=4, max_size=4),

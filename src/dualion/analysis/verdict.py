@@ -306,13 +306,10 @@ def _ground(each: IonVerdict, criteria: Criteria, temperature: float) -> str:
         number = "not known" if each.passage.missing else "none, it does not get through"
     else:
         number = measure(found.value, "eV")
-    bounds = f"{_bound(found.lowest)} to {_bound(found.highest)}"
+    low = "no way" if found.lowest is None else measure(found.lowest, "", digits=2)
+    high = "no bound" if found.highest is None else measure(found.highest, "eV", digits=2)
     limits = f"moves below {moves:.2f}, blocked above {blocked:.2f} eV"
-    return f"{where}{number}, within {bounds} ({limits})"
-
-
-def _bound(value: float | None) -> str:
-    return "closed" if value is None else measure(value, "eV", digits=2)
+    return f"{where}{number}, from {low} to {high} ({limits})"
 
 
 def _todo(each: IonVerdict, criteria: Criteria, temperature: float, *, decided: bool) -> list[str]:
