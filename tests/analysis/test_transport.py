@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from dualion.analysis.diffusion import (
     BOLTZMANN,
     activation_energy,
+    at_temperature,
     conductivity,
     diffusion_tensor,
     diffusivity,
@@ -104,7 +105,8 @@ def test_a_chain_of_unlike_hops_is_as_slow_as_their_resistances_in_series(first,
 def test_hops_that_differ_by_a_hundred_orders_lose_no_digits():
     cold = diffusion_tensor(chain(0.05, 0.9), 40.0)
     flux = 1e13 * np.exp(-0.9 / (BOLTZMANN * 40.0)) / 2.0
-    assert cold[0, 0] == pytest.approx(16.0 * flux, rel=1e-9)
+    assert cold[0, 0] == pytest.approx(16.0 * flux, rel=1e-9, abs=0.0)
+    assert cold[0, 0] > 0.0
 
 
 def test_a_chain_opens_at_its_higher_saddle_and_counts_from_its_lower_site():
@@ -242,6 +244,54 @@ def test_the_spread_is_that_of_the_barriers():
     # One class: D is lognormal, a standard deviation of 0.02 eV each way.
     assert np.log(found.highest / found.mean) == pytest.approx(0.02 / heat, rel=0.25)
     assert np.log(found.mean / found.lowest) == pytest.approx(0.02 / heat, rel=0.25)
+
+
+def test_the_spread_of_a_mixed_network_is_that_of_draws_solved_one_by_one(voids):
+    generator = np.random.default_rng(5)
+    given = {
+        each.class_id: ClassBarrier(
+            class_id=each.class_id, forward=number, reverse=number + 0.05, error=0.06
+        )
+        for each, number in zip(voids.classes, generator.uniform(0.2, 0.3, 99), strict=False)
+    }
+    found = diffusivity(voids, given, T)
+    means = []
+    for _ in range(400):
+        varied = {}
+        for name, barrier in given.items():
+            shift = generator.normal(0.0, barrier.error)
+            both = {"forward": barrier.forward + shift, "reverse": barrier.reverse + shift}
+            varied[name] = barrier.model_copy(update=both)
+        means.append(np.trace(diffusion_tensor(jump_network(voids, varied), T)) / 3e16)
+    low, high = np.quantile(means, [0.16, 0.84])
+    # Both are of a few hundred draws: a tenth of a standard deviation or two.
+    assert np.log(found.lowest / found.mean) == pytest.approx(np.log(low / found.mean), rel=0.3)
+    assert np.log(found.highest / found.mean) == pytest.approx(np.log(high / found.mean), rel=0.3)
+
+
+def test_the_spread_costs_a_few_solutions_whatever_the_number_of_draws(monkeypatch):
+    from dualion.analysis import diffusion
+
+    count = []
+    solve = diffusion.corrected
+    monkeypatch.setattr(diffusion, "corrected", lambda *a: count.append(1) or solve(*a))
+    network = lattice("bcc")
+    diffusivity(network, barriers_of(network), T)
+    assert len(count) < 15 < diffusion.DRAWS
+
+
+def test_attempt_frequencies_of_the_two_ways_change_the_free_energy_of_the_sites():
+    network = lattice("sc")
+    plain = ClassBarrier(class_id="h1", forward=0.3, reverse=0.3)
+    heat = BOLTZMANN * T
+    tried = plain.model_copy(update={"attempts": (2e13, 0.5e13)})
+    free = at_temperature({"h1": tried}, T)["h1"]
+    assert np.exp(-free.forward / heat) == pytest.approx(2.0 * np.exp(-0.3 / heat))
+    assert np.exp(-free.reverse / heat) == pytest.approx(0.5 * np.exp(-0.3 / heat))
+    doubled = {"h1": plain.model_copy(update={"attempts": (2e13, 2e13)})}
+    once, twice = (diffusivity(network, each, T) for each in ({"h1": plain}, doubled))
+    assert twice.mean == pytest.approx(2.0 * once.mean, rel=1e-9)
+    assert twice.activation == pytest.approx(once.activation, abs=1e-9)
 
 
 def test_nernst_einstein_in_the_units_it_says():

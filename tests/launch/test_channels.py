@@ -41,12 +41,46 @@ def test_channels_and_diffusivity_follow_from_the_barriers_of_a_run(bench):
     assert float(rows[0]["3D"]) == pytest.approx(barrier["Cu"], abs=1e-9)
 
 
+def test_the_second_ion_has_its_correlation_and_the_carriers_their_conductivity(bench):
+    campaign = str(bench.campaign())
+    assert bench.run("run", campaign).returncode == 0
+    words = ("--temperature", "900", "--carriers", "0.001")
+    done = bench.run("channels", campaign, "--json", *words)
+    assert done.returncode == 0, done.stderr
+    copper, silver = json.loads(done.stdout)
+    # fcc with a = 3.6 Å: a site in a³/4; n e² D / kT with n = 0.001 / site, in S/cm.
+    (sigma,), (free,) = copper["conductivities"], copper["diffusivities"]
+    density = 0.001 * 4.0 / 3.6e-8**3
+    assert sigma["carriers"] == pytest.approx(density, rel=1e-6)
+    wanted = density * 1.602176634e-19 * free["mean"] / (BOLTZMANN * 900)
+    assert sigma["mean"] == pytest.approx(wanted, rel=1e-6)
+    assert sigma["lowest"] < sigma["mean"] < sigma["highest"]
+    assert copper["dopant"] == []
+    assert silver["conductivities"] == []
+    (own,) = silver["dopant"]
+    # One frequency for all hops but the exchange: f = (2 + 7F) / (2 + 2 w2/w0 + 7F), 7F = 5.151.
+    records = json.loads(bench.run("query", "--json").stdout)
+    barrier = {r["moving_ion"]: (r["forward"] + r["reverse"]) / 2 for r in records}
+    ratio = np.exp((barrier["Cu"] - barrier["Ag"]) / (BOLTZMANN * 900))
+    factor = 7.151 / (5.151 + 2.0 + 2.0 * ratio)
+    assert own["correlation"] == pytest.approx(factor, rel=1e-3)
+    memoryless = 3.6e-8**2 * 1e13 * np.exp(-barrier["Ag"] / (BOLTZMANN * 900))
+    assert own["mean"] == pytest.approx(memoryless * factor, rel=1e-3)
+    assert "not computed" in silver["notes"][0]
+    text = bench.run("channels", campaign, *words).stdout
+    assert "D of the dopant" in text
+    assert "host's own barriers" in " ".join(text.split())
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         (("--temperature", "0"), "--temperature"),
         (("--temperature", "nan"), "--temperature"),
         (("--attempt-frequency", "-1"), "--attempt-frequency"),
+        (("--carriers", "many"), "--carriers"),
+        (("--carriers", "1e30/cm3"), "--carriers"),
+        (("--carriers", "0.1/mol"), "--carriers"),
         ((), "runs/barriers.sqlite"),
     ],
 )

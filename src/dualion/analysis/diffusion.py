@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import Field
 from scipy import constants
-from scipy.sparse.csgraph import connected_components
 
+from dualion.analysis.fluxes import corrected, net_translations
 from dualion.analysis.jumps import jump_network
 from dualion.errors import InputError
 from dualion.records import Matrix3, Record, as_vectors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from dualion.analysis.jumps import ClassBarrier, JumpNetwork
     from dualion.records import HopNetwork
 
+    Array = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
 BOLTZMANN = constants.value("Boltzmann constant in eV/K")
 ATTEMPT_FREQUENCY = 1e13
 """In 1/s: what is used where none is given; typical of ions in solids (Vineyard's formula,
 doi 10.1016/0022-3697(57)90059-8, gives 1e12 to 1e13)."""
-_CM2 = 1e-16
+CM2 = 1e-16
 """One Å² in cm²."""
-_DRAWS = 200
+CM3 = 1e-24
+"""One Å³ in cm³."""
+DRAWS = 200
+QUANTILES = (0.16, 0.84)
+_SOLVED = 8
+"""Draws that are solved; the others are made of what these have in common."""
 
 
 class Diffusivity(Record):
@@ -42,7 +52,77 @@ class Diffusivity(Record):
     activation: float | None = Field(
         description="Slope of ln(mean) against -1/kT, in eV; None where nothing gets through."
     )
-    attempt_frequency: float = Field(description="In 1/s.")
+    attempt_frequency: float = Field(
+        description="Of hops for which none was computed, in 1/s.",
+    )
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A network as arrays, and the walks on it at one temperature.
+
+    Attributes
+    ----------
+    network
+        Of one carrier.
+    temperature
+        In K.
+    """
+
+    network: JumpNetwork
+    temperature: float
+
+    @cached_property
+    def heat(self) -> float:
+        """kT, in eV."""
+        return float(BOLTZMANN * self.temperature)
+
+    @cached_property
+    def weights(self) -> Array:
+        """Boltzmann weight of each site; the lowest has 1."""
+        return np.exp(-np.array(self.network.energies) / self.heat)
+
+    @cached_property
+    def ends(self) -> tuple[Ints, Ints]:
+        """Sites at both ends of each jump."""
+        jumps = self.network.jumps
+        tail = np.array([jump.initial for jump in jumps], dtype=np.int64)
+        return tail, np.array([jump.final for jump in jumps], dtype=np.int64)
+
+    @cached_property
+    def image(self) -> Ints:
+        """Cell of the final site of each jump, shape (m, 3)."""
+        return np.array([jump.image for jump in self.network.jumps], dtype=np.int64).reshape(-1, 3)
+
+    @cached_property
+    def saddles(self) -> Array:
+        """Of the jumps, in eV."""
+        return np.array([jump.saddle for jump in self.network.jumps])
+
+    @cached_property
+    def base(self) -> float:
+        """The lowest saddle: fluxes are scaled by it, so that none of a cold crystal is zero."""
+        return float(self.saddles.min())
+
+    @cached_property
+    def flux(self) -> Array:
+        """Of each jump, without the attempt frequency and relative to :attr:`base`."""
+        return np.asarray(np.exp(-(self.saddles - self.base) / self.heat) / self.weights.sum())
+
+    @property
+    def scale(self) -> float:
+        """What fluxes are to be multiplied with, but for the attempt frequency."""
+        return float(np.exp(-self.base / self.heat))
+
+    @cached_property
+    def step(self) -> Array:
+        """Cartesian step of each jump with the sites gathered, shape (m, 3), in Å."""
+        nets = net_translations(len(self.weights), *self.ends, self.image, self.flux)
+        return np.asarray(nets @ self.network.cell)
+
+    def corrected(self, flux: Array) -> Array:
+        """Return the steps of least dissipation with some fluxes, shape (m, 3), in Å."""
+        return corrected(len(self.weights), *self.ends, flux, self.step)[1]
 
 
 def diffusion_tensor(
@@ -58,12 +138,13 @@ def diffusion_tensor(
 
     sums over all directed jumps x of a cell, where L⁺ is the pseudo-inverse. The second term is
     what a carrier loses by jumping back where sites are not equivalent (Allnatt and Lidiard,
-    *Atomic Transport in Solids*, doi 10.1017/CBO9780511563904).
+    *Atomic Transport in Solids*, doi 10.1017/CBO9780511563904). It is evaluated as the equal
+    least dissipation, without that difference: see :mod:`dualion.analysis.fluxes`.
 
     Parameters
     ----------
     network
-        Of one ion. Sites that no hop joins are separate sets; all share one Boltzmann weight.
+        Of one carrier. Sites that no hop joins are separate sets; all share one Boltzmann weight.
     temperature
         In K.
     attempt_frequency
@@ -79,49 +160,65 @@ def diffusion_tensor(
     InputError
         If temperature or frequency is not positive.
     """
+    check_conditions(temperature, attempt_frequency)
+    if not network.jumps:
+        return np.zeros((3, 3))
+    walk = Walk(network, temperature)
+    step = walk.corrected(walk.flux)
+    return np.asarray((walk.flux[:, None] * step).T @ step * (walk.scale * attempt_frequency))
+
+
+def check_conditions(temperature: float, attempt_frequency: float) -> None:
+    """Refuse a temperature or a frequency that is not positive.
+
+    Raises
+    ------
+    InputError
+        With the value.
+    """
     if not (np.isfinite(temperature) and temperature > 0.0):
         raise InputError(f"{temperature} K is no temperature", remedy="give one above 0 K")
     if not (np.isfinite(attempt_frequency) and attempt_frequency > 0.0):
         raise InputError(
             f"an attempt frequency of {attempt_frequency}", remedy="give a positive one in 1/s"
         )
-    sites = len(network.energies)
-    if not network.jumps:
-        return np.zeros((3, 3))
+
+
+def at_temperature(
+    barriers: Mapping[str, ClassBarrier],
+    temperature: float,
+    attempt_frequency: float = ATTEMPT_FREQUENCY,
+) -> dict[str, ClassBarrier]:
+    """Put computed attempt frequencies into the barriers: they become free energies.
+
+    Parameters
+    ----------
+    barriers
+        By class.
+    temperature
+        In K.
+    attempt_frequency
+        That of all hops afterwards, in 1/s: a hop with ν of its own is changed by
+        ``-kT ln(ν / attempt_frequency)``, in each direction.
+
+    Returns
+    -------
+    dict
+        By class.
+    """
     heat = BOLTZMANN * temperature
-    weights = np.exp(-np.array(network.energies) / heat)
-    saddles = np.array([jump.saddle for jump in network.jumps])
-    base = saddles.min()  # so that no flux of a cold crystal becomes zero before it is scaled
-    flux = np.exp(-(saddles - base) / heat) / weights.sum()
-    step = np.array([jump.vector for jump in network.jumps])
-    tail = np.array([jump.initial for jump in network.jumps])
-    head = np.array([jump.final for jump in network.jumps])
-    bare = np.einsum("k,ki,kj->ij", flux, step, step)  # each jump and its reverse, halved
-    drift = np.zeros((sites, 3))
-    np.add.at(drift, tail, flux[:, None] * step)
-    np.add.at(drift, head, -flux[:, None] * step)
-    loss = np.zeros((3, 3))
-    laplacian = np.zeros((sites, sites))
-    np.add.at(laplacian, (tail, head), -flux)
-    np.add.at(laplacian, (head, tail), -flux)
-    np.fill_diagonal(laplacian, 0.0)
-    number, label = connected_components(laplacian != 0.0, directed=False)
-    for part in range(number):
-        rows = np.flatnonzero(label == part)
-        if len(rows) > 1:
-            loss += _loss(laplacian[np.ix_(rows, rows)], drift[rows])
-    scale = attempt_frequency * np.exp(-base / heat)
-    return np.asarray((bare - loss) * scale)
-
-
-def _loss(coupling: NDArray[np.float64], drift: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ``bᵀ L⁺ b`` of one connected set: one site is held, the others respond."""
-    laplacian = coupling - np.diag(coupling.sum(axis=1))
-    # Rates span many orders: scaled by what leaves each site, the system is well conditioned.
-    size = np.sqrt(np.diag(laplacian))[1:]
-    scaled = laplacian[1:, 1:] / np.outer(size, size)
-    force = drift[1:] / size[:, None]
-    return np.asarray(force.T @ np.linalg.solve(scaled, force))
+    changed = {}
+    for name, barrier in barriers.items():
+        update: dict[str, object] = {}
+        if barrier.attempts is not None:
+            there, back = (heat * float(np.log(nu / attempt_frequency)) for nu in barrier.attempts)
+            update = {
+                "forward": barrier.forward - there,
+                "reverse": barrier.reverse - back,
+                "attempts": None,
+            }
+        changed[name] = barrier.model_copy(update=update)
+    return changed
 
 
 def diffusivity(
@@ -144,7 +241,7 @@ def diffusivity(
     temperature
         In K.
     attempt_frequency
-        In 1/s.
+        Of hops whose barrier has none of its own, in 1/s.
     seed
         Of the variation.
 
@@ -158,47 +255,103 @@ def diffusivity(
     InputError
         If temperature or frequency is not positive.
     """
+    check_conditions(temperature, attempt_frequency)
 
-    def mean(given: Mapping[str, ClassBarrier], kelvin: float) -> float:
-        tensor = diffusion_tensor(
-            jump_network(hops, given), kelvin, attempt_frequency=attempt_frequency
-        )
-        return float(np.trace(tensor)) / 3.0
+    def build(kelvin: float) -> JumpNetwork:
+        return jump_network(hops, at_temperature(barriers, kelvin, attempt_frequency))
 
-    tensor = diffusion_tensor(
-        jump_network(hops, barriers), temperature, attempt_frequency=attempt_frequency
-    )
-    generator = np.random.default_rng(seed)
-    draws = [mean(_varied(barriers, generator), temperature) for _ in range(_DRAWS)]
-    lowest, highest = np.quantile(draws, [0.16, 0.84])
-    a, b, c = as_vectors(tensor * _CM2)
+    return spread_of(build, barriers, temperature, attempt_frequency=attempt_frequency, seed=seed)
+
+
+def spread_of(
+    build: Callable[[float], JumpNetwork],
+    barriers: Mapping[str, ClassBarrier],
+    temperature: float,
+    *,
+    attempt_frequency: float = ATTEMPT_FREQUENCY,
+    seed: int = 0,
+) -> Diffusivity:
+    """Diffusivity on the network that some barriers make at a temperature, with its spread.
+
+    Parameters
+    ----------
+    build
+        Makes the network at a temperature.
+    barriers
+        By class, for their errors.
+    temperature, attempt_frequency, seed
+        As for :func:`diffusivity`.
+
+    Returns
+    -------
+    Diffusivity
+        In cm²/s.
+    """
+    network = build(temperature)
+    tensor = diffusion_tensor(network, temperature, attempt_frequency=attempt_frequency) * CM2
+    mean = float(np.trace(tensor)) / 3.0
+    lowest = highest = mean
+    if mean > 0.0:
+        shifts = drawn_shifts(barriers, np.random.default_rng(seed))
+        ratios = _ratios(Walk(network, temperature), shifts)
+        lowest, highest = (float(each) * mean for each in np.quantile(ratios, QUANTILES))
+    near = [temperature * 0.99, temperature * 1.01]
+    means = [np.trace(diffusion_tensor(build(each), each)) for each in near]
+    a, b, c = as_vectors(tensor)
     return Diffusivity(
-        ion=hops.ion,
+        ion=network.ion,
         temperature=temperature,
         tensor=(a, b, c),
-        mean=float(np.trace(tensor)) / 3.0 * _CM2,
-        lowest=float(lowest) * _CM2,
-        highest=float(highest) * _CM2,
-        activation=activation_energy(
-            [mean(barriers, t) for t in (temperature * 0.99, temperature * 1.01)],
-            [temperature * 0.99, temperature * 1.01],
-        ),
+        mean=mean,
+        lowest=lowest,
+        highest=highest,
+        activation=activation_energy(means, near),
         attempt_frequency=attempt_frequency,
     )
 
 
-def _varied(
+def drawn_shifts(
     barriers: Mapping[str, ClassBarrier], generator: np.random.Generator
-) -> dict[str, ClassBarrier]:
-    varied = {}
-    for name, barrier in barriers.items():
-        shift = float(generator.normal(0.0, barrier.error))
-        # A saddle cannot fall below either of its sites.
-        shift = max(shift, -min(barrier.forward, barrier.reverse))
-        varied[name] = barrier.model_copy(
-            update={"forward": barrier.forward + shift, "reverse": barrier.reverse + shift}
+) -> dict[str, Array]:
+    """Draw :data:`DRAWS` errors of each barrier, in eV; no saddle falls below its sites."""
+    return {
+        name: np.maximum(
+            generator.normal(0.0, barrier.error, DRAWS), -min(barrier.forward, barrier.reverse)
         )
-    return varied
+        for name, barrier in barriers.items()
+    }
+
+
+def _ratios(walk: Walk, shifts: Mapping[str, Array]) -> Array:
+    """Diffusivity with shifted saddles over that without, for each draw.
+
+    A few draws are solved. The dissipation is least for the right field of a draw, so the best
+    combination of the fields of those few gives it with an error of second order (a Galerkin
+    projection), at a cost that does not grow with the network.
+    """
+    names = list(dict.fromkeys(jump.class_id for jump in walk.network.jumps))
+    place = {name: k for k, name in enumerate(names)}
+    kind = np.array([place[jump.class_id] for jump in walk.network.jumps])
+    factors = np.exp(-np.array([shifts[name] for name in names]) / walk.heat)  # (classes, draws)
+    fields = [walk.corrected(walk.flux)]
+    fields += [walk.corrected(walk.flux * factors[kind, k]) - fields[0] for k in range(_SOLVED - 1)]
+    basis = np.stack(fields, axis=1)  # (hops, fields, 3)
+    order = np.argsort(kind, kind="stable")
+    starts = np.searchsorted(kind[order], np.arange(len(names)))
+    products = np.einsum("k,kai,kbi->kiab", walk.flux[order], basis[order], basis[order])
+    of_class = np.add.reduceat(products, starts, axis=0)
+    forms = np.einsum("cd,ciab->diab", factors, of_class)
+    least = np.vectorize(_least, signature="(a,a)->()")(forms).sum(axis=1)
+    return np.asarray(least / np.trace(of_class[:, :, 0, 0].sum(axis=0) * np.eye(3)))
+
+
+def _least(form: Array) -> float:
+    """Least value of a quadratic form in 1 and free coefficients."""
+    size = np.sqrt(np.diag(form))[1:]
+    size[size == 0.0] = 1.0
+    pull = form[0, 1:] / size
+    inner = form[1:, 1:] / np.outer(size, size)
+    return float(form[0, 0] - pull @ np.linalg.pinv(inner, rcond=1e-12, hermitian=True) @ pull)
 
 
 def activation_energy(values: Sequence[float], temperatures: Sequence[float]) -> float | None:

@@ -8,13 +8,27 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
+from dualion.analysis.fluxes import corrected
 from dualion.errors import InputError
-from dualion.records import HopRecord, IntVec3, Matrix3, Outcome, Record, Vec3, as_vectors
+from dualion.records import (
+    HopRecord,
+    IntVec3,
+    Matrix3,
+    Mechanism,
+    Outcome,
+    Record,
+    Vec3,
+    as_vectors,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
-    from dualion.records import HopNetwork
+    from dualion.records import HopClass, HopNetwork
+
+    Ends = Callable[[HopClass], tuple[float, float]]
 
 NUMERIC_ERROR = 0.005
 """Error of a barrier, in eV, where its record gives none: that of a usual convergence."""
@@ -30,6 +44,9 @@ class ClassBarrier(Record):
     forward: float = Field(description="In eV.")
     reverse: float = Field(description="In eV.")
     error: float = Field(NUMERIC_ERROR, ge=0.0, description="Of the numerics, in eV.")
+    attempts: tuple[float, float] | None = Field(
+        None, description="Attempt frequency forward and reverse, in 1/s; None: not computed."
+    )
     records: tuple[str, ...] = Field((), description="Ids of what it was taken from.")
 
 
@@ -135,12 +152,15 @@ def jump_network(network: HopNetwork, barriers: Mapping[str, ClassBarrier]) -> J
     classes (least squares), and each class gets the saddle that is nearest to both its
     directions; so loops close, and a hop between equivalent sites costs the same both ways.
 
+    Sites and jumps are those of the carrier: of an interstitial the ion itself, of a vacancy the
+    vacancy, which goes the other way. Its energy on a site is high where the ion's is low.
+
     Parameters
     ----------
     network
         With the symmetry of the parent.
     barriers
-        By class; a class without one is closed.
+        By class, of the ion; a class without one is closed.
 
     Returns
     -------
@@ -152,6 +172,78 @@ def jump_network(network: HopNetwork, barriers: Mapping[str, ClassBarrier]) -> J
     InputError
         If a barrier belongs to no class of the network.
     """
+    carried = dict(barriers)
+    if network.mechanism is Mechanism.VACANCY:
+        carried = {name: _turned(barrier) for name, barrier in barriers.items()}
+    level = _orbit_energies(network, carried)
+
+    def ends(hops: HopClass) -> tuple[float, float]:
+        return level[hops.orbits[0]], level[hops.orbits[1]]
+
+    return _spread(network, carried, level, ends)
+
+
+def dopant_network(
+    network: HopNetwork,
+    barriers: Mapping[str, ClassBarrier],
+    host: JumpNetwork | None = None,
+) -> JumpNetwork:
+    """Spread the barriers of one dopant that changes places with a vacancy of the host.
+
+    Energies are those of the dopant on each site, far from the vacancy; a saddle is that of the
+    exchange, above the lowest dopant and the lowest vacancy apart from each other. Dopant and
+    vacancy are taken not to bind, so the state before an exchange has the sum of both energies.
+
+    Parameters
+    ----------
+    network
+        With the symmetry of the parent.
+    barriers
+        Of the dopant's exchanges, by class.
+    host
+        The network of the vacancy without the dopant; None: all its sites are alike.
+
+    Returns
+    -------
+    JumpNetwork
+        Of the dopant: a path in it climbs over the energies of both.
+
+    Raises
+    ------
+    InputError
+        If a barrier belongs to no class of the network.
+    """
+    empty = dict(zip(host.orbits, host.energies, strict=True)) if host else {}
+    with_vacancy = _orbit_energies(network, barriers)
+    level = {orbit: each + empty.get(orbit, 0.0) for orbit, each in with_vacancy.items()}
+    lowest = min(level.values(), default=0.0)
+    level = {orbit: each - lowest for orbit, each in level.items()}
+
+    def ends(hops: HopClass) -> tuple[float, float]:
+        first, last = hops.orbits
+        return level[first] + empty.get(last, 0.0), level[last] + empty.get(first, 0.0)
+
+    return _spread(network, barriers, level, ends)
+
+
+def _turned(barrier: ClassBarrier) -> ClassBarrier:
+    tries = barrier.attempts
+    return barrier.model_copy(
+        update={
+            "forward": barrier.reverse,
+            "reverse": barrier.forward,
+            "attempts": None if tries is None else (tries[1], tries[0]),
+        }
+    )
+
+
+def _spread(
+    network: HopNetwork,
+    barriers: Mapping[str, ClassBarrier],
+    level: Mapping[str, float],
+    ends: Ends,
+) -> JumpNetwork:
+    """Put each class's saddle between the energies of its two states, and on all its hops."""
     known = {each.class_id: each for each in network.classes}
     strange = sorted(set(barriers) - set(known))
     if strange:
@@ -160,8 +252,6 @@ def jump_network(network: HopNetwork, barriers: Mapping[str, ClassBarrier]) -> J
             where=f"hop network of {network.parent.formula}",
             remedy="use the framework and the hop settings that the barriers were computed with",
         )
-    orbits = tuple(dict.fromkeys(site.orbit for site in network.sites))
-    level = _orbit_energies(orbits, network, barriers)
     cell = network.parent.cell
     places = np.array([site.fractional for site in network.sites])
     jumps: list[Jump] = []
@@ -170,7 +260,7 @@ def jump_network(network: HopNetwork, barriers: Mapping[str, ClassBarrier]) -> J
         barrier = barriers.get(each.class_id)
         if barrier is None:
             continue
-        first, last = level[each.orbits[0]], level[each.orbits[1]]
+        first, last = ends(each)
         saddle = max(
             (first + barrier.forward + last + barrier.reverse) / 2.0,
             first,
@@ -200,22 +290,20 @@ def jump_network(network: HopNetwork, barriers: Mapping[str, ClassBarrier]) -> J
     )
 
 
-def _orbit_energies(
-    orbits: tuple[str, ...], network: HopNetwork, barriers: Mapping[str, ClassBarrier]
-) -> dict[str, float]:
+def _orbit_energies(network: HopNetwork, barriers: Mapping[str, ClassBarrier]) -> dict[str, float]:
     """Energy of each orbit above the lowest; 0 for one that no hop joins to another."""
+    orbits = tuple(dict.fromkeys(site.orbit for site in network.sites))
     place = {orbit: k for k, orbit in enumerate(orbits)}
-    rows, steps = [], []
-    for each in network.classes:
-        barrier = barriers.get(each.class_id)
-        if barrier is None or each.orbits[0] == each.orbits[1]:
-            continue
-        row = np.zeros(len(orbits))
-        row[place[each.orbits[1]]] += 1.0
-        row[place[each.orbits[0]]] -= 1.0
-        rows.append(row)
-        steps.append(barrier.forward - barrier.reverse)
-    if not rows:
+    joining = [
+        (place[each.orbits[0]], place[each.orbits[1]], barriers[each.class_id])
+        for each in network.classes
+        if each.class_id in barriers and each.orbits[0] != each.orbits[1]
+    ]
+    if not joining:
         return dict.fromkeys(orbits, 0.0)
-    fitted, *_ = np.linalg.lstsq(np.array(rows), np.array(steps), rcond=None)
+    tail = np.array([first for first, _, _ in joining])
+    head = np.array([last for _, last, _ in joining])
+    rise = np.array([barrier.forward - barrier.reverse for _, _, barrier in joining])
+    # Least squares: the potential that takes the most out of these differences.
+    fitted = corrected(len(orbits), tail, head, np.ones(len(rise)), -rise[:, None])[0][:, 0]
     return {orbit: float(fitted[k] - fitted.min()) for orbit, k in place.items()}

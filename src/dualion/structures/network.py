@@ -50,6 +50,14 @@ class PeriodicGraph:
         root = self._find(site)[0]
         return tuple(k for k in range(len(self._parent)) if self._find(k)[0] == root)
 
+    def anchor(self, site: int) -> tuple[int, IntVec3]:
+        """Return the root of a site's component, and the cell where a path from it ends.
+
+        A hop from i to f in cell ``image`` then closes the net translation ``cell(i) + image -
+        cell(f)``: none for the hops that first joined two components, whatever came later.
+        """
+        return self._find(site)
+
     def add(self, initial: int, final: int, image: IntVec3) -> None:
         """Add a hop.
 

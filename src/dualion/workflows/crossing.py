@@ -3,22 +3,54 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import Field
 
-from dualion.analysis.diffusion import ATTEMPT_FREQUENCY, Diffusivity, diffusivity
-from dualion.analysis.jumps import class_barriers, jump_network
+from dualion.analysis.diffusion import (
+    ATTEMPT_FREQUENCY,
+    CM3,
+    Diffusivity,
+    at_temperature,
+    conductivity,
+    diffusivity,
+    spread_of,
+)
+from dualion.analysis.dopant import DopantDiffusivity, dopant_diffusivity
+from dualion.analysis.jumps import ClassBarrier, class_barriers, dopant_network, jump_network
 from dualion.analysis.percolation import Channels, channels
+from dualion.analysis.vibration import Attempt
 from dualion.errors import InputError
-from dualion.records import LevelOfTheory, Record
+from dualion.records import LevelOfTheory, Mechanism, Record
 from dualion.workflows.pair import network_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
+    from dualion.analysis.jumps import JumpNetwork
     from dualion.records import Framework, HopNetwork, HopRecord
     from dualion.workflows.campaign import Campaign
+
+    Attempts = Callable[[HopRecord], Attempt | None]
+
+ASSUMED = (
+    "host hops beside the dopant are not computed: the host's own barriers are used for them, "
+    "and dopant and vacancy do not bind"
+)
+NO_HOST = (
+    "no record of the pure host at this level of theory: the vacancy is taken to be as low on all "
+    "sites, and what its memory costs the dopant is not known"
+)
+
+
+class Conductivity(Record):
+    """What carriers of a given number conduct, at one temperature."""
+
+    temperature: float = Field(description="In K.")
+    carriers: float = Field(description="Per cm³.")
+    mean: float = Field(description="In S/cm, by Nernst and Einstein, Haven ratio 1.")
+    lowest: float = Field(description="The same less the errors of the barriers (16 %).")
+    highest: float = Field(description="The same plus them (84 %).")
 
 
 class Crossing(Record):
@@ -28,10 +60,23 @@ class Crossing(Record):
     arrangement: str
     theory: LevelOfTheory
     channels: Channels
-    diffusivities: tuple[Diffusivity, ...] = Field(description="One for each temperature.")
+    diffusivities: tuple[Diffusivity, ...] = Field(
+        description="Of one carrier, for each temperature; of a dilute dopant: if each exchange "
+        "were with another vacancy, for each fraction of vacant sites."
+    )
+    conductivities: tuple[Conductivity, ...] = Field(
+        (), description="One for each temperature, if the number of carriers was given."
+    )
+    dopant: tuple[DopantDiffusivity, ...] = Field(
+        (), description="Of a dilute dopant, with the vacancy's memory; one for each temperature."
+    )
+    attempts: dict[str, Attempt] = Field(
+        default_factory=dict, description="By hop class, where they were computed."
+    )
     mismatch: float = Field(
         description="Largest change, in eV, that one energy scale asked of a barrier."
     )
+    notes: tuple[str, ...] = Field((), description="What was assumed.")
 
 
 def crossings(
@@ -41,6 +86,8 @@ def crossings(
     *,
     temperatures: Sequence[float] = (300.0,),
     attempt_frequency: float = ATTEMPT_FREQUENCY,
+    carriers: float | None = None,
+    attempts: Attempts | None = None,
 ) -> tuple[Crossing, ...]:
     """Find the channels of every ion that a campaign's records tell of.
 
@@ -53,7 +100,12 @@ def crossings(
     temperatures
         In K.
     attempt_frequency
-        In 1/s.
+        In 1/s; of hops for which none is computed.
+    carriers
+        Fraction of the sites of the network that hold a carrier (a vacancy or an interstitial);
+        None: no conductivity.
+    attempts
+        Finds the attempt frequencies of a record; asked for the record of each class alone.
 
     Returns
     -------
@@ -67,27 +119,27 @@ def crossings(
     """
     network = network_of(campaign, framework.parent, framework.working_ion)
     kinds = records_by_kind(campaign, framework, network, records)
+    chosen = {key: _chosen(several, attempts) for key, several in kinds.items()}
     order = {ion: k for k, ion in enumerate(campaign.pair)}
     found = []
-    for (ion, arrangement, _), several in sorted(
-        kinds.items(), key=lambda item: (order[item[0][0]], item[0])
-    ):
-        moved = network.model_copy(update={"ion": ion})
-        barriers = class_barriers(several)
-        jumps = jump_network(moved, barriers)
-        found.append(
-            Crossing(
-                ion=ion,
-                arrangement=arrangement,
-                theory=several[0].theory,
-                channels=channels(jumps),
-                diffusivities=tuple(
-                    diffusivity(moved, barriers, kelvin, attempt_frequency=attempt_frequency)
-                    for kelvin in temperatures
-                ),
-                mismatch=jumps.mismatch,
-            )
+    for key in sorted(kinds, key=lambda key: (order[key[0]], key)):
+        ion, arrangement, fingerprint = key
+        barriers, shaken = chosen[key]
+        shared = _Shared(
+            hops=network.model_copy(update={"ion": ion}),
+            arrangement=arrangement,
+            theory=kinds[key][0].theory,
+            barriers=barriers,
+            attempts=shaken,
+            temperatures=tuple(temperatures),
+            frequency=attempt_frequency,
         )
+        is_dopant = arrangement == "dilute" and ion != campaign.pair[0]
+        if is_dopant and network.mechanism is Mechanism.VACANCY:
+            host, _ = chosen.get((campaign.pair[0], "pure", fingerprint), (None, {}))
+            found.append(_dopant(shared, host))
+        else:
+            found.append(_carrier(shared, carriers))
     return tuple(found)
 
 
@@ -130,6 +182,99 @@ def records_by_kind(
             remedy="run the campaign first, or name its store with --store",
         )
     return dict(kinds)
+
+
+class _Shared(NamedTuple):
+    """What is known of an ion in a surrounding."""
+
+    hops: HopNetwork
+    arrangement: str
+    theory: LevelOfTheory
+    barriers: dict[str, ClassBarrier]
+    attempts: dict[str, Attempt]
+    temperatures: tuple[float, ...]
+    frequency: float
+
+
+def _chosen(
+    records: list[HopRecord], attempts: Attempts | None
+) -> tuple[dict[str, ClassBarrier], dict[str, Attempt]]:
+    """Choose the barrier of each class, and shake the ion of its record if that is asked for."""
+    barriers = class_barriers(records)
+    shaken: dict[str, Attempt] = {}
+    by_id = {record.record_id: record for record in records}
+    for name, barrier in barriers.items():
+        attempt = attempts(by_id[barrier.records[0]]) if attempts else None
+        if attempt is not None:
+            shaken[name] = attempt
+            both = (attempt.forward, attempt.reverse)
+            barriers[name] = barrier.model_copy(update={"attempts": both})
+    return barriers, shaken
+
+
+def _carrier(given: _Shared, carriers: float | None) -> Crossing:
+    """Vacancies or interstitials that do not see each other."""
+    jumps = jump_network(given.hops, given.barriers)
+    spreads = tuple(
+        diffusivity(given.hops, given.barriers, kelvin, attempt_frequency=given.frequency)
+        for kelvin in given.temperatures
+    )
+    density = None
+    if carriers is not None:
+        density = carriers * len(given.hops.sites) / (given.hops.parent.volume * CM3)
+    return Crossing(
+        ion=given.hops.ion,
+        arrangement=given.arrangement,
+        theory=given.theory,
+        channels=channels(jumps),
+        diffusivities=spreads,
+        conductivities=()
+        if density is None
+        else tuple(
+            Conductivity(
+                temperature=each.temperature,
+                carriers=density,
+                mean=conductivity(each.mean, density, each.temperature),
+                lowest=conductivity(each.lowest, density, each.temperature),
+                highest=conductivity(each.highest, density, each.temperature),
+            )
+            for each in spreads
+        ),
+        attempts=given.attempts,
+        mismatch=jumps.mismatch,
+    )
+
+
+def _dopant(given: _Shared, host: dict[str, ClassBarrier] | None) -> Crossing:
+    """One ion of the second kind that changes places with vacancies of the host."""
+    hops, barriers = given.hops, given.barriers
+
+    def build(kelvin: float) -> JumpNetwork:
+        matrix = None
+        if host is not None:
+            matrix = jump_network(hops, at_temperature(host, kelvin, given.frequency))
+        return dopant_network(hops, at_temperature(barriers, kelvin, given.frequency), matrix)
+
+    jumps = dopant_network(hops, barriers, jump_network(hops, host) if host else None)
+    return Crossing(
+        ion=hops.ion,
+        arrangement=given.arrangement,
+        theory=given.theory,
+        channels=channels(jumps),
+        diffusivities=tuple(
+            spread_of(build, barriers, kelvin, attempt_frequency=given.frequency)
+            for kelvin in given.temperatures
+        ),
+        dopant=()
+        if host is None
+        else tuple(
+            dopant_diffusivity(hops, host, barriers, kelvin, attempt_frequency=given.frequency)
+            for kelvin in given.temperatures
+        ),
+        attempts=given.attempts,
+        mismatch=jumps.mismatch,
+        notes=(NO_HOST,) if host is None else (ASSUMED,),
+    )
 
 
 def _belongs(
