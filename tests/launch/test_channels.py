@@ -14,7 +14,9 @@ from dualion.analysis.diffusion import BOLTZMANN
 
 def test_channels_and_diffusivity_follow_from_the_barriers_of_a_run(bench):
     campaign = str(bench.campaign())
-    assert bench.run("run", campaign).returncode == 0
+    ran = bench.run("run", campaign)
+    assert ran.returncode == 0
+    assert "verdict at 300 K, pure/dilute, counting-emt: " in ran.stderr
     records = json.loads(bench.run("query", "--json").stdout)
     barrier = {r["moving_ion"]: (r["forward"] + r["reverse"]) / 2 for r in records}
     done = bench.run("channels", campaign, "--json", "--temperature", "900", "--temperature", "300")

@@ -50,7 +50,20 @@ def shifted(barrier: ClassBarrier, by: float) -> ClassBarrier:
 
 
 def sets(network: HopNetwork, closed: Iterable[str]) -> list[set[str]]:
-    """Orbits that known hops join to each other, directly or not."""
+    """Find the sets of orbits that known hops join, directly or not.
+
+    Parameters
+    ----------
+    network
+        All hop classes.
+    closed
+        Ids of the classes that nothing is known of.
+
+    Returns
+    -------
+    list of set
+        Orbit labels; one set: all energies are on one scale.
+    """
     shut = set(closed)
     orbits = tuple(dict.fromkeys(site.orbit for site in network.sites))
     return _groups(orbits, [k.orbits for k in network.classes if k.class_id not in shut])
@@ -60,6 +73,18 @@ def levelled(jumps: JumpNetwork, network: HopNetwork) -> JumpNetwork:
     """Put the lowest sites of sets level whose energies nothing tells apart.
 
     Of all their relative heights this makes any way through them lowest.
+
+    Parameters
+    ----------
+    jumps
+        With the classes that have a barrier.
+    network
+        With all classes.
+
+    Returns
+    -------
+    JumpNetwork
+        Energies of sites and saddles shifted set by set, in eV; the lowest of each set is 0.
     """
     level = dict(zip(jumps.orbits, jumps.energies, strict=True))
     base: dict[str, float] = {}
@@ -78,7 +103,20 @@ def levelled(jumps: JumpNetwork, network: HopNetwork) -> JumpNetwork:
 
 
 def opened(jumps: JumpNetwork, network: HopNetwork) -> JumpNetwork:
-    """Open the closed classes without a saddle of their own: no way can be lower."""
+    """Open the closed classes without a saddle of their own: no way can be lower.
+
+    Parameters
+    ----------
+    jumps
+        With the classes that have a barrier.
+    network
+        With all classes.
+
+    Returns
+    -------
+    JumpNetwork
+        Levelled, and with every class; a closed one has its saddle on its higher site.
+    """
     level = levelled(jumps, network)
     energies, hops = level.energies, list(level.jumps)
     places = np.array([site.fractional for site in network.sites])

@@ -219,7 +219,19 @@ def passage(
 def not_looked_at(
     network: HopNetwork, ion: str, arrangement: str, *, trust: Trust, needs: str | None = None
 ) -> Passage:
-    """Return the passage of an ion of which there is no record: anything is possible."""
+    """Return the passage of an ion of which there is no record: anything is possible.
+
+    Parameters
+    ----------
+    network
+        All hop classes of the framework.
+    ion, arrangement
+        Which ion, among what.
+    trust
+        In the level of theory that its records are missing at.
+    needs
+        Ion of the host whose own hops must bring the vacancies; None: none.
+    """
     empty = jump_network(network.model_copy(update={"ion": ion}), {})
     bound = heights(opened(empty, network))
     return Passage(

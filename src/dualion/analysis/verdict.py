@@ -306,8 +306,8 @@ def _ground(each: IonVerdict, criteria: Criteria, temperature: float) -> str:
         number = "not known" if each.passage.missing else "none, it does not get through"
     else:
         number = measure(found.value, "eV")
-    low = "no way" if found.lowest is None else measure(found.lowest, "", digits=2)
-    high = "no bound" if found.highest is None else measure(found.highest, "eV", digits=2)
+    low = "no way" if found.lowest is None else measure(found.lowest, "")
+    high = "no bound" if found.highest is None else measure(found.highest, "eV")
     limits = f"moves below {moves:.2f}, blocked above {blocked:.2f} eV"
     return f"{where}{number}, from {low} to {high} ({limits})"
 
@@ -326,16 +326,17 @@ def _todo(each: IonVerdict, criteria: Criteria, temperature: float, *, decided: 
     near = min(abs(value - limit) for limit in criteria.at(temperature))
     if near >= known.above + passage.mismatch:
         return found
-    ways = []
-    if known.small_cell:
-        ways.append("in a cell of 10 Å (cell.min_image_distance)")
-    if known.spread:
-        ways.append("on more members of the class (hops.members)")
-    if passage.trust.error >= near or not ways:
-        ways.append("at a higher tier (tiers:)")
+    total = known.above + passage.mismatch
+    parts = (
+        (known.numeric, "converged further (band.fmax)"),
+        (known.small_cell, "in a cell of 10 Å (cell.min_image_distance)"),
+        (known.spread, "on more members of the class (hops.members)"),
+        (passage.trust.error, "at a higher tier (tiers:)"),
+    )
+    alone = [text for part, text in parts if part and total - part < near]
+    ways = " or ".join(alone) or ", ".join(text for part, text in parts if part >= near / 4.0)
     found.append(
-        f"{each.ion} {known.label} to better than {near:.2f} eV, here {known.above:.2f} eV: "
-        + ", ".join(ways)
+        f"{each.ion} {known.label} to better than {near:.3f} eV, here {total:.3f} eV: {ways}"
     )
     return found
 

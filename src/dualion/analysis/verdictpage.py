@@ -169,8 +169,8 @@ def _value(found: Range) -> str:
 def _bounded(found: Range) -> str:
     if found.value is None and found.lowest is None:
         return "does not get through"
-    low = "no way" if found.lowest is None else f"{found.lowest:.2f}"
-    high = "no bound" if found.highest is None else f"{found.highest:.2f}"
+    low = "no way" if found.lowest is None else f"{found.lowest:.3f}"
+    high = "no bound" if found.highest is None else f"{found.highest:.3f}"
     return f"{measure(found.value, '')} [{low}, {high}]"
 
 

@@ -177,7 +177,8 @@ def _studies(
     from dualion.store.base import BarrierFilter
     from dualion.workflows.verdicts import study
 
-    found, empty = [], []
+    found: list[Study] = []
+    empty: list[Path] = []
     for prepared in asked:
         wanted = BarrierFilter(
             framework=prepared.framework.name,
@@ -188,15 +189,12 @@ def _studies(
         if not records and not every:
             empty.append(prepared.file)
             continue
-        found.append(
-            study(
-                prepared.campaign,
-                prepared.framework,
-                records,
-                criteria=criteria,
-                temperatures=kelvins,
-            )
+        made = study(
+            prepared.campaign, prepared.framework, records, criteria=criteria, temperatures=kelvins
         )
+        # Campaigns that differ in their engines ask the same of the store.
+        if made.verdicts not in [each.verdicts for each in found]:
+            found.append(made)
     if not found:
         raise InputError(
             f"no records of {len(empty)} campaigns in workflows/",
@@ -238,8 +236,8 @@ def _shown(each: PairVerdict) -> dict[str, object]:
     barriers, limits = [], []
     for ion in each.ions:
         found = ion.passage.range("1D")
-        low = "–" if found.lowest is None else f"{found.lowest:.2f}"
-        high = "…" if found.highest is None else f"{found.highest:.2f}"
+        low = "–" if found.lowest is None else f"{found.lowest:.3f}"
+        high = "…" if found.highest is None else f"{found.highest:.3f}"
         value = "?" if found.value is None else f"{found.value:.3f}"
         barriers.append(f"{value} [{low}, {high}] {ion.word}")
         way = ion.passage.channels.get("1D")
