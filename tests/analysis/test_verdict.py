@@ -252,8 +252,9 @@ def test_the_truth_lies_within_the_bounds_whatever_is_hidden(
     records = [
         make_record(
             class_id=each.class_id,
-            forward=saddle[each.class_id] - level[each.orbits[0]],
-            reverse=saddle[each.class_id] - level[each.orbits[1]],
+            # Of vacancies: the ion leaves the first site where the vacancy is on the second.
+            forward=saddle[each.class_id] - level[each.orbits[1]],
+            reverse=saddle[each.class_id] - level[each.orbits[0]],
             with_images=False,
         )
         for each in many.classes
