@@ -31,6 +31,7 @@ from dualion.cli.serve import serve
 from dualion.cli.shift import shift
 from dualion.cli.status import recover, status
 from dualion.cli.submit import cancel, submit
+from dualion.cli.validate import validate
 from dualion.errors import DualionError
 
 if TYPE_CHECKING:
@@ -160,6 +161,7 @@ app.command()(query)
 app.command()(channels)
 app.command()(compare)
 app.command()(shift)
+app.command()(validate)
 app.command()(export)
 app.command()(explore)
 app.command("import")(import_)
