@@ -7,7 +7,8 @@ import pytest
 from ase.build import bulk
 from ase.calculators.emt import EMT
 
-from dualion.launch.validation import Prepared, prepare_validation, validate
+from dualion.launch.state import RunState
+from dualion.launch.validation import predictions, prepare_validation, validate
 from dualion.records import Outcome
 from dualion.settings import CellSettings
 from dualion.store.opening import open_store
@@ -102,27 +103,31 @@ def test_hops_are_computed_stored_and_held_against_the_literature(tmp_path, libr
     ]
 
 
-def test_a_hop_that_cannot_be_computed_leaves_the_others(tmp_path, library):
-    # Nothing holds an empty crystal of gold 3.75 Å wide together for EMT to relax in a few steps.
-    hops = (hop(), hop(path="impossible"))
-    prepared = prepare_validation(hops, engine="emt", library=library, cell=SMALL)
-    second, framework, campaign = prepared.cases[1]
-    starved = campaign.model_copy(
+def test_a_hop_without_a_record_says_which_job_has_failed(library):
+    prepared = prepare_validation((hop(), hop(path="other")), engine="emt", library=library)
+    name = "cu3au other Cu: judge the Cu host"
+    state = RunState(failed={name: "the host did not relax"}, skipped=["cu3au nearest Cu: path"])
+    one, two = predictions(prepared.cases, state)
+    assert (one.predicted, one.outcome, one.error) == (None, None, None)
+    assert "has failed" in one.reason
+    assert two.reason == "the host did not relax"
+
+
+def test_a_record_of_other_settings_is_not_taken(make_record, library):
+    ((asked, framework, campaign),) = prepare_validation(
+        (hop(),), engine="emt", library=library
+    ).cases
+    record = make_record(framework="cu3au", moving_ion="Cu", host_ion="Cu", label="pure")
+    same = record.model_copy(
         update={
-            "host": campaign.host.model_copy(
-                update={"relax": campaign.host.relax.model_copy(update={"steps": 1, "fmax": 1e-9})}
+            "provenance": record.provenance.model_copy(
+                update={"settings_fingerprint": campaign.settings_fingerprint}
             )
         }
     )
-    prepared = Prepared(
-        prepared.engine, prepared.stamp, (prepared.cases[0], (second, framework, starved))
-    )
-    done = validate(prepared, runs=tmp_path / "runs", store=tmp_path / "x.sqlite", workers=2)
-    one, two = done.validation.predictions
-    assert one.predicted is not None
-    assert two.predicted is None
-    assert two.outcome is None
-    assert "did not relax" in two.reason
+    cases = ((asked, framework, campaign),)
+    assert predictions(cases, RunState(records=[record]))[0].record_id == ""
+    assert predictions(cases, RunState(records=[record, same]))[0].predicted == same.forward
 
 
 @pytest.mark.slow
