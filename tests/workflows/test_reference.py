@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dualion.errors import InputError
-from dualion.records import Mechanism
+from dualion.records import Mechanism, Outcome
 from dualion.store.formats.literature import read_shipped
 from dualion.structures.library import shipped_library
 from dualion.workflows.reference import (
@@ -133,5 +133,29 @@ def test_the_barrier_counts_from_where_the_literature_counts(make_record):
     back = record.model_copy(update={"hop": record.hop.model_copy(update={"orbits": ("8d", "4b")})})
     assert barrier_of(hop, there) == 0.3
     assert barrier_of(hop, back) == 0.2
-    lower = hop.model_copy(update={"start": None})
-    assert barrier_of(lower, back) == 0.3
+
+
+@pytest.mark.parametrize(
+    ("energies", "outcome", "wanted"),
+    [
+        ((0.0, 0.3, 0.1), Outcome.CONVERGED, 0.3),
+        ((0.0, 0.2, -0.1), Outcome.CONVERGED, 0.3),  # the final site is the lower one
+        ((0.0, 0.1, -0.2, 0.1, 0.0), Outcome.INTERMEDIATE_MINIMUM, 0.3),  # it rests half-way
+        ((0.0, 0.01, -0.2, 0.01, 0.0), Outcome.BARRIERLESS, 0.21),  # only there
+        ((0.0, -0.1, -0.2), Outcome.BARRIERLESS, None),  # downhill all the way
+        ((0.0, 0.3, 0.1), Outcome.UNCONVERGED, None),
+        ((), Outcome.ENDPOINT_COLLAPSED, None),
+    ],
+)
+def test_the_barrier_counts_from_where_the_ion_rests(make_record, energies, outcome, wanted):
+    hop = next(hop for hop in HOPS if hop.start is None)
+    top, end = max(energies, default=0.0), energies[-1] if energies else 0.0
+    barrier = outcome.is_barrier
+    record = make_record(
+        outcome=outcome,
+        forward=top if barrier else None,
+        reverse=top - end if barrier else None,
+        energies=energies,
+    )
+    found = barrier_of(hop, record)
+    assert found == (None if wanted is None else pytest.approx(wanted))

@@ -42,6 +42,9 @@ class Prediction(Record):
     settings_fingerprint: str = ""
     charge: int = Field(0, description="Of the cell, in e.")
     broken_symmetry_host: bool = False
+    rests_between: bool = Field(
+        default=False, description="The ion rests between the two sites; the barrier is from there."
+    )
 
     @computed_field  # type: ignore[prop-decorator]
     @property

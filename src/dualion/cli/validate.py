@@ -124,6 +124,7 @@ def _print(found: Validation) -> None:
     for each in found.predictions:
         said = "no record" if each.outcome is None else outcome_word(each.outcome)
         marks = [] if each.predicted is not None else [said]
+        marks += ["rests between the sites"] if each.rests_between else []
         marks += ["host of broken symmetry"] if each.broken_symmetry_host else []
         hop = each.label.removeprefix(f"{each.framework} ").removesuffix(f" {each.ion}")
         rows.append(each.model_dump(mode="json") | {"hop": hop, "said": ", ".join(marks)})

@@ -14,6 +14,7 @@ from dualion.workflows.reference import (
     campaign_of,
     framework_of,
     reference_network,
+    rests_between,
 )
 from dualion.workflows.validation import engine_for, validation_flow
 
@@ -161,6 +162,7 @@ def _prediction(case: Case, state: RunState) -> Prediction:
             "record_id": record.record_id,
             "charge": record.theory.charge,
             "broken_symmetry_host": record.broken_symmetry_host,
+            "rests_between": rests_between(record),
         }
     )
 

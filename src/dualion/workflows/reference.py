@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Literal, Self
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from dualion.analysis.band import resting_depth
 from dualion.errors import InputError
-from dualion.records import Framework, Geometry, Mechanism, Record, Site
+from dualion.records import Framework, Geometry, Mechanism, Outcome, Record, Site
 from dualion.settings import (
     BandSettings,
     CellSettings,
@@ -73,7 +74,7 @@ class ReferenceHop(Record):
     orbits: tuple[str, str] | None = Field(None, description="Sites it joins; None: any.")
     length: float = Field(description="In Å, on the parent as it lies in the library.")
     start: str | None = Field(
-        None, description="Orbit that the barrier counts from; None: from the lower end."
+        None, description="Orbit that the barrier counts from; None: the lowest point of the way."
     )
     pair: str = Field("", description="Ions of hops with the same word are compared; empty: none.")
     assignment: str = Field("", description="Why this is the hop that was computed.")
@@ -300,14 +301,24 @@ def _sites(hop: ReferenceHop, framework: Framework) -> tuple[Site, ...]:
 def barrier_of(hop: ReferenceHop, record: HopRecord) -> float | None:
     """Return the barrier of a record that compares with the literature's, in eV.
 
-    Counted from the orbit that the literature counts from, or from the lower end. None: it is
-    no barrier.
+    Counted from the orbit that the literature counts from, else from the lowest point of the way:
+    the lower end, or the place between the ends where the ion rests, which is what limits it then.
+    None: it is no barrier.
     """
-    if record.forward is None or record.reverse is None:
+    if hop.start is not None:
+        return record.forward if record.hop.orbits[0] == hop.start else record.reverse
+    # A way whose ends are no minima has no barrier between them, and one to climb out of its own.
+    between = record.outcome is Outcome.BARRIERLESS and rests_between(record)
+    if not (record.outcome.is_barrier or between):
         return None
-    if hop.start is None:
-        return max(record.forward, record.reverse)
-    return record.forward if record.hop.orbits[0] == hop.start else record.reverse
+    if not record.energies:
+        return max(value for value in (record.forward, record.reverse) if value is not None)
+    return max(record.energies) - min(record.energies)
+
+
+def rests_between(record: HopRecord) -> bool:
+    """Whether the ion rests between the two sites, below both."""
+    return resting_depth(record.energies) is not None
 
 
 def campaign_of(
