@@ -389,7 +389,9 @@ class Substitution(Record):
 class Arrangement(Record):
     """How the working-ion sites of a supercell are occupied, beside the mover."""
 
-    label: str = Field(description="'pure', 'dilute', 'x=0.25 #1' or 'full'.")
+    label: str = Field(
+        description="'pure', 'dilute', 'x=0.25 #1' or 'full'; 'empty': no other working ion."
+    )
     fraction: float = Field(description="Share of working-ion sites with the second ion.")
     substitutions: tuple[Substitution, ...] = ()
     rank: int = Field(0, description="Place in the ranking of arrangements; 0 is the lowest.")

@@ -31,6 +31,7 @@ from dualion.cli.serve import serve
 from dualion.cli.shift import shift
 from dualion.cli.status import recover, status
 from dualion.cli.submit import cancel, submit
+from dualion.cli.validate import validate
 from dualion.cli.verdict import verdict
 from dualion.errors import DualionError
 
@@ -162,6 +163,7 @@ app.command()(channels)
 app.command()(verdict)
 app.command()(compare)
 app.command()(shift)
+app.command()(validate)
 app.command()(export)
 app.command()(explore)
 app.command("import")(import_)

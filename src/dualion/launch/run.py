@@ -174,16 +174,72 @@ def run_campaign(
     """
     campaign = prepared.campaign
     began = time.monotonic()
+    with running(
+        campaign.name, runs=runs, store=store, workers=workers, pin=pin, observer=observer
+    ) as place:
+        shutil.copyfile(prepared.file, place.folder / "campaign.yaml")
+        log.info("run %s with %s", campaign.name, prepared.engine.stamp())
+        state = place.runner.run(pair_flow(campaign, prepared.framework, prepared.engine))
+        log.info(
+            "end: %d records, %d failed jobs, %d force calls",
+            len(state.records),
+            len(state.failed),
+            state.force_calls,
+        )
+        if isinstance(place.barriers, BarrierStore):
+            stored = [place.barriers.get(record.record_id) for record in state.records]
+            state.records = [record for record in stored if record is not None]
+    return Run(prepared, state, place.folder, place.store, time.monotonic() - began)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A place where one flow is run: its folder is locked, its store and ledger are open."""
+
+    runner: LocalRunner
+    folder: Path
+    barriers: BarrierStore | Spool
+
+    @property
+    def store(self) -> str:
+        """Where the records are, for a person."""
+        return self.barriers.where
+
+
+@contextlib.contextmanager
+def running(
+    name: str,
+    *,
+    runs: Path,
+    store: Path | str | Spool,
+    workers: int | None,
+    pin: bool,
+    observer: Observer | None,
+) -> Iterator[Running]:
+    """Open all that a run needs, and close it whatever happens.
+
+    Parameters
+    ----------
+    name
+        Names the run folder.
+    runs, store, workers, pin, observer
+        As for :func:`run_campaign`.
+
+    Raises
+    ------
+    StoreError
+        If the store or the ledger cannot be used.
+    RunError
+        If a run of this name is under way, or there is no room.
+    """
     _require_room(runs)
     with _open(store) as barriers:
-        folder = _make_folder(runs / campaign.name)
+        folder = _make_folder(runs / name)
         with (
             _locked(folder),
             _logging(folder / "run.log"),
             Ledger(runs / LEDGER_NAME) as ledger,
         ):
-            shutil.copyfile(prepared.file, folder / "campaign.yaml")
-            log.info("run %s with %s", campaign.name, prepared.engine.stamp())
             runner = LocalRunner(
                 ledger=ledger,
                 checkpoints=(runs / CHECKPOINTS).resolve(),
@@ -193,18 +249,7 @@ def run_campaign(
                 on_record=lambda record: _keep(barriers, record),
                 observer=observer,
             )
-            state = runner.run(pair_flow(campaign, prepared.framework, prepared.engine))
-            log.info(
-                "end: %d records, %d failed jobs, %d force calls",
-                len(state.records),
-                len(state.failed),
-                state.force_calls,
-            )
-            if isinstance(barriers, BarrierStore):
-                stored = [barriers.get(record.record_id) for record in state.records]
-                state.records = [record for record in stored if record is not None]
-            where = barriers.where
-    return Run(prepared, state, folder, where, time.monotonic() - began)
+            yield Running(runner, folder, barriers)
 
 
 @contextlib.contextmanager

@@ -30,7 +30,13 @@ if TYPE_CHECKING:
 CATALOGUE = "catalogue.yaml"
 CIF_FOLDER = "cif"
 
-__all__ = ["CatalogueEntry", "Library", "find_library", "resolve_framework"]
+__all__ = [
+    "CatalogueEntry",
+    "Library",
+    "find_library",
+    "resolve_framework",
+    "shipped_library",
+]
 
 
 class Library:
@@ -268,15 +274,37 @@ def find_library(explicit: Path | None = None) -> Library:
                 remedy="give the folder of a library, or make one with 'dualion init DIR'",
             )
         return Library(asked)
-    shipped = Path(str(importlib.resources.files("dualion"))) / "content" / "structures"
-    clone = Path(__file__).resolve().parents[3] / "structures"
-    for folder in (Path("structures"), shipped, clone):
+    for folder in (Path("structures"), *_shipped()):
         if (folder / CATALOGUE).is_file():
             return Library(folder)
     raise StructureError(
         "no framework library found",
         where=str(Path("structures")),
         remedy="run 'dualion init DIR', or set DUALION_LIBRARY to a library's folder",
+    )
+
+
+def _shipped() -> tuple[Path, Path]:
+    """Folders of the library inside the package, and in the clone it was installed from."""
+    package = Path(str(importlib.resources.files("dualion")))
+    return package / "content" / "structures", Path(__file__).resolve().parents[3] / "structures"
+
+
+def shipped_library() -> Library:
+    """Return the library that comes with dualion, whatever library the user works with.
+
+    Raises
+    ------
+    StructureError
+        If the installation has none.
+    """
+    for folder in _shipped():
+        if (folder / CATALOGUE).is_file():
+            return Library(folder)
+    raise StructureError(
+        "the framework library of this installation is missing",
+        where=str(_shipped()[0]),
+        remedy="install dualion again",
     )
 
 
