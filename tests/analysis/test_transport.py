@@ -277,7 +277,42 @@ def test_the_spread_costs_a_few_solutions_whatever_the_number_of_draws(monkeypat
     monkeypatch.setattr(diffusion, "corrected", lambda *a: count.append(1) or solve(*a))
     network = lattice("bcc")
     diffusivity(network, barriers_of(network), T)
-    assert len(count) < 15 < diffusion.DRAWS
+    assert len(count) < 20 < diffusion.DRAWS
+
+
+def test_a_spread_of_many_barriers_that_vary_by_themselves_is_narrow_and_around_their_mean():
+    """A cell without symmetry: each of its 192 hops is a class of its own."""
+    parent = Geometry.from_atoms(bulk("Li", "sc", a=A) * (4, 4, 4))
+    whole = find_hops(
+        parent,
+        working_sites(parent, "Li"),
+        mechanism=Mechanism.VACANCY,
+        ion="Li",
+        max_length=1.1 * A,
+    )
+    (only,) = whole.classes
+    alone = whole.model_copy(
+        update={
+            "classes": tuple(
+                only.model_copy(
+                    update={"class_id": f"h{k}", "members": (member,), "multiplicity": 1}
+                )
+                for k, member in enumerate(only.members)
+            )
+        }
+    )
+    given = barriers_of(alone, error=0.05)
+    found = diffusivity(alone, given, T)
+    generator = np.random.default_rng(9)
+    means = []
+    for _ in range(60):
+        varied = {}
+        for name, barrier in given.items():
+            height = barrier.forward + generator.normal(0.0, barrier.error)
+            varied[name] = barrier.model_copy(update={"forward": height, "reverse": height})
+        means.append(np.trace(diffusion_tensor(jump_network(alone, varied), T)) / 3e16)
+    assert np.log(found.lowest) == pytest.approx(np.log(np.quantile(means, 0.16)), abs=0.04)
+    assert np.log(found.highest) == pytest.approx(np.log(np.quantile(means, 0.84)), abs=0.04)
 
 
 def test_attempt_frequencies_of_the_two_ways_change_the_free_energy_of_the_sites():

@@ -74,6 +74,28 @@ def test_the_second_ion_has_its_correlation_and_the_carriers_their_conductivity(
     assert "host's own barriers" in " ".join(text.split())
 
 
+def test_attempt_frequencies_are_computed_once_with_the_engine_of_the_records(bench):
+    campaign = str(bench.campaign())
+    assert bench.run("run", campaign).returncode == 0
+    before = sum(bench.calls().values())
+    first = bench.run("channels", campaign, "--json", "--vibrations")
+    assert first.returncode == 0, first.stderr
+    assert sum(bench.calls().values()) == before + 36
+    again = bench.run("channels", campaign, "--json", "--vibrations")
+    assert sum(bench.calls().values()) == before + 36
+    assert "36 force calls, 0 of them new" in again.stderr
+    assert again.stdout == first.stdout
+    for each in json.loads(first.stdout):
+        attempt = each["attempts"]["h1"]
+        assert 5e11 < attempt["forward"] < 2e13
+        assert attempt["saddle"][0] < 0.0 < attempt["saddle"][1]
+        (spread,) = each["diffusivities"]
+        height = each["channels"]["found"][0]["barrier"]
+        mean = np.sqrt(attempt["forward"] * attempt["reverse"])
+        wanted = 3.6e-8**2 * mean * np.exp(-height / (BOLTZMANN * 300))
+        assert spread["mean"] == pytest.approx(wanted, rel=1e-6)
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

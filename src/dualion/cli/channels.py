@@ -14,7 +14,9 @@ from dualion.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dualion.analysis.vibration import Attempt
     from dualion.launch.run import Prepared
+    from dualion.records import HopRecord
     from dualion.workflows.crossing import Crossing
     from dualion.workflows.vibration import Vibrations
 
@@ -110,18 +112,22 @@ def channels(
         moving_ions=prepared.campaign.pair,
         fingerprint=fingerprint,
     )
-    with reading(store) as opened:
-        records = list(opened.query(wanted))
     shaken = Vibrations(places().runs / FOLDER) if vibrations else None
-    found = crossings(
-        prepared.campaign,
-        prepared.framework,
-        records,
-        temperatures=kelvins,
-        attempt_frequency=attempt_frequency,
-        carriers=fraction,
-        attempts=shaken,
-    )
+    with reading(store) as opened:
+
+        def shake(record: HopRecord) -> Attempt | None:
+            # A query leaves the images out.
+            return shaken(opened.get(record.record_id) or record) if shaken else None
+
+        found = crossings(
+            prepared.campaign,
+            prepared.framework,
+            opened.query(wanted),
+            temperatures=kelvins,
+            attempt_frequency=attempt_frequency,
+            carriers=fraction,
+            attempts=shake,
+        )
     if shaken is not None:
         _tell(shaken)
     columns = (
