@@ -252,7 +252,7 @@ def test_the_truth_lies_within_the_bounds_whatever_is_hidden(
     records = [
         make_record(
             class_id=each.class_id,
-            # Of vacancies: the ion leaves the first site where the vacancy is on the second.
+            # Levels of the vacancy, which starts where the ion ends.
             forward=saddle[each.class_id] - level[each.orbits[1]],
             reverse=saddle[each.class_id] - level[each.orbits[0]],
             with_images=False,

@@ -230,6 +230,7 @@ def diffusivity(
     *,
     attempt_frequency: float = ATTEMPT_FREQUENCY,
     seed: int = 0,
+    make: Callable[[HopNetwork, Mapping[str, ClassBarrier]], JumpNetwork] = jump_network,
 ) -> Diffusivity:
     """Diffusivity of a single carrier, with what the errors of the barriers do to it.
 
@@ -246,6 +247,9 @@ def diffusivity(
         Of hops whose barrier has none of its own, in 1/s.
     seed
         Of the variation.
+    make
+        What makes a network of the hops and their barriers: that of a carrier, or for a dopant
+        :func:`~dualion.analysis.jumps.dopant_network`.
 
     Returns
     -------
@@ -260,7 +264,7 @@ def diffusivity(
     check_conditions(temperature, attempt_frequency)
 
     def build(kelvin: float) -> JumpNetwork:
-        return jump_network(hops, at_temperature(barriers, kelvin, attempt_frequency))
+        return make(hops, at_temperature(barriers, kelvin, attempt_frequency))
 
     return spread_of(build, barriers, temperature, attempt_frequency=attempt_frequency, seed=seed)
 

@@ -14,7 +14,7 @@ from dualion.analysis.band import resting_depth
 from dualion.analysis.bounds import heights, levelled, opened, sets, shifted
 from dualion.analysis.comparison import QUOTABLE_DISTANCE, outcome_word
 from dualion.analysis.criteria import Criteria, Trust, trust_in
-from dualion.analysis.jumps import class_barriers, jump_network
+from dualion.analysis.jumps import class_barriers, dopant_network, jump_network
 from dualion.analysis.percolation import AXES, DIMENSIONS, Channels, channels
 from dualion.records import Check, HopRecord, Outcome, Record
 
@@ -184,9 +184,11 @@ def passage(
         for name, barrier in barriers.items()
     }
     missing = _missing(network, everything, barriers)
-    jumps = jump_network(network.model_copy(update={"ion": ion}), barriers)
-    high = jump_network(network, {k: shifted(b, ranges[k].above) for k, b in barriers.items()})
-    low = jump_network(network, {k: shifted(b, -ranges[k].below) for k, b in barriers.items()})
+    # A dopant moves by itself; all other vacancies are the carriers.
+    make = dopant_network if _diluted(everything[0]) else jump_network
+    jumps = make(network.model_copy(update={"ion": ion}), barriers)
+    high = make(network, {k: shifted(b, ranges[k].above) for k, b in barriers.items()})
+    low = make(network, {k: shifted(b, -ranges[k].below) for k, b in barriers.items()})
     found = channels(jumps)
     middle = heights(levelled(jumps, network))
     bottom = heights(opened(low, network), -jumps.mismatch)

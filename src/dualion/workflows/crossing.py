@@ -143,47 +143,6 @@ def crossings(
     return tuple(found)
 
 
-def records_by_kind(
-    campaign: Campaign,
-    framework: Framework,
-    network: HopNetwork,
-    records: Iterable[HopRecord],
-) -> dict[tuple[str, str, str], list[HopRecord]]:
-    """Sort the records of a campaign's framework and pair into kinds that may be mixed.
-
-    Parameters
-    ----------
-    campaign, framework
-        Whose mechanism and pair.
-    network
-        Whose hop classes.
-    records
-        Those of other frameworks, mechanisms, ions or classes are left out.
-
-    Returns
-    -------
-    dict
-        By ion, arrangement and level of theory.
-
-    Raises
-    ------
-    InputError
-        If no record fits.
-    """
-    kinds: dict[tuple[str, str, str], list[HopRecord]] = defaultdict(list)
-    for record in records:
-        if _belongs(record, campaign, framework, network):
-            key = (record.moving_ion, record.arrangement.label, record.theory.fingerprint)
-            kinds[key].append(record)
-    if not kinds:
-        raise InputError(
-            f"no records of {' or '.join(campaign.pair)} in '{framework.name}'",
-            where=f"campaign '{campaign.name}'",
-            remedy="run the campaign first, or name its store with --store",
-        )
-    return dict(kinds)
-
-
 class _Shared(NamedTuple):
     """What is known of an ion in a surrounding."""
 
@@ -275,6 +234,47 @@ def _dopant(given: _Shared, host: dict[str, ClassBarrier] | None) -> Crossing:
         mismatch=jumps.mismatch,
         notes=(NO_HOST,) if host is None else (ASSUMED,),
     )
+
+
+def records_by_kind(
+    campaign: Campaign,
+    framework: Framework,
+    network: HopNetwork,
+    records: Iterable[HopRecord],
+) -> dict[tuple[str, str, str], list[HopRecord]]:
+    """Sort the records of a campaign's framework and pair into kinds that may be mixed.
+
+    Parameters
+    ----------
+    campaign, framework
+        Whose mechanism and pair.
+    network
+        Whose hop classes.
+    records
+        Those of other frameworks, mechanisms, ions or classes are left out.
+
+    Returns
+    -------
+    dict
+        By ion, arrangement and level of theory.
+
+    Raises
+    ------
+    InputError
+        If no record fits.
+    """
+    kinds: dict[tuple[str, str, str], list[HopRecord]] = defaultdict(list)
+    for record in records:
+        if _belongs(record, campaign, framework, network):
+            key = (record.moving_ion, record.arrangement.label, record.theory.fingerprint)
+            kinds[key].append(record)
+    if not kinds:
+        raise InputError(
+            f"no records of {' or '.join(campaign.pair)} in '{framework.name}'",
+            where=f"campaign '{campaign.name}'",
+            remedy="run the campaign first, or name its store with --store",
+        )
+    return dict(kinds)
 
 
 def _belongs(

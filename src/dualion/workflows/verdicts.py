@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dualion.analysis.criteria import trust_in
 from dualion.analysis.diffusion import ATTEMPT_FREQUENCY, Diffusivity, diffusivity
-from dualion.analysis.jumps import class_barriers
+from dualion.analysis.jumps import class_barriers, dopant_network, jump_network
 from dualion.analysis.passage import Passage, not_looked_at, passage
 from dualion.analysis.study import Study
 from dualion.analysis.verdict import PairVerdict, judge
@@ -187,4 +187,5 @@ def _speed(
         for name, barrier in barriers.items()
     }
     moved = network.model_copy(update={"ion": ion})
-    return diffusivity(moved, varied, kelvin, attempt_frequency=attempt)
+    make = dopant_network if each.needs else jump_network
+    return diffusivity(moved, varied, kelvin, attempt_frequency=attempt, make=make)
