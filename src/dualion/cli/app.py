@@ -27,6 +27,7 @@ from dualion.cli.places import check_places
 from dualion.cli.profile import apply_profile
 from dualion.cli.query import query
 from dualion.cli.run import run
+from dualion.cli.screen import screen
 from dualion.cli.serve import serve
 from dualion.cli.shift import shift
 from dualion.cli.status import recover, status
@@ -158,6 +159,7 @@ app.add_typer(rocket_app, name="rocket", hidden=True)
 app.command()(ingest)
 app.command()(query)
 app.command()(channels)
+app.command()(screen)
 app.command()(compare)
 app.command()(shift)
 app.command()(export)
