@@ -19,12 +19,12 @@ Spent = tuple[float, float]
 WATCH = """
 new MutationObserver((_, watch) => {
   if (document.body && document.body.dataset.ready) {
-    window.readyAfter = performance.now();
     watch.disconnect();
+    requestAnimationFrame(() => setTimeout(() => { window.readyAfter = performance.now(); }));
   }
 }).observe(document, { attributes: true, childList: true, subtree: true });
 """
-"""Notes the time from the start of the navigation until the page has drawn what it was told."""
+"""Notes the time from the start of the navigation until what the page was told is on the screen."""
 ADDRESSES = ("", "?max=0.4&sort=barrier", "?framework=framework-007", "?ion=Cu&max=0.31")
 
 

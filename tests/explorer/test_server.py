@@ -37,12 +37,13 @@ def test_the_page_names_only_files_that_are_there(ask):
     assert page.status == 200
     text = page.body.decode()
     names = re.findall(r'(?:src|href)="(static/[^"]+)"', text)
-    assert len(names) == 5
+    assert len(names) == len({*names}) > 5
     for name in names:
         found = ask(f"/{name}")
         assert found.status == 200
+        # Modules are asked for at once, not when the one that needs them has come.
         for other in re.findall(r'from "\./([^"]+)"', found.body.decode()):
-            assert ask(f"/static/{other}").status == 200
+            assert f"static/{other}" in names
 
 
 def test_no_file_of_the_page_runs_inline_or_looks_elsewhere(server):

@@ -143,6 +143,11 @@ def make_bench(folder: Path, *, pause: float = 0.0) -> Bench:
     )
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with what takes longest, so that other workers have the rest meanwhile."""
+    items.sort(key=lambda item: item.path.name != "test_many_hops.py")
+
+
 @pytest.fixture(scope="session")
 def new_bench():
     return make_bench

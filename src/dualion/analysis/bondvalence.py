@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
+from dualion.analysis.radii import electronegativity, ion_radius
 from dualion.analysis.softbv import BONDS, Bond, attraction, bond_valence, repulsion
 from dualion.errors import InputError
 from dualion.settings import PhysicsSettings
@@ -284,19 +285,16 @@ def ionic_radii(framework: Rigid) -> NDArray[np.float64]:
 
 
 def _radius(symbol: str, charge: float) -> float:
-    """Radius of the nearest charge in the table: six-fold and of high spin, where there is such."""
+    """Six-fold radius of the nearest charge of the same sign that has one, in Å."""
     from pymatgen.core import Element
 
-    element = Element(symbol)
-    table = element.data.get("Shannon radii")
-    known = table if isinstance(table, dict) else {}
-    states = {float(state): kinds for state, kinds in known.items() if float(state) * charge > 0}
-    if not states:
-        return float(element.average_ionic_radius or element.atomic_radius or 1.0)
-    kinds = states[min(states, key=lambda state: (abs(state - charge), state))]
-    spins = kinds.get("VI") or next(iter(kinds.values()))
-    chosen = spins.get("High Spin") or next(iter(spins.values()))
-    return float(chosen["ionic_radius"])
+    sign = -1 if charge < 0 else 1
+    for state in sorted(range(1, 9), key=lambda state: abs(state - abs(charge))):
+        try:
+            return ion_radius(symbol, sign * state).radius
+        except InputError:
+            continue
+    return float(Element(symbol).atomic_radius or 1.0)
 
 
 def _blocks(
@@ -366,7 +364,5 @@ def _energies(
 
 def anion_electronegativity(parent: Geometry, charges: dict[str, float]) -> float:
     """Mean of the anions' electronegativities, on Pauling's scale."""
-    from pymatgen.core import Element
-
-    values = [float(Element(symbol).X) for symbol in parent.species if charges[symbol] < 0]
+    values = [electronegativity(symbol) for symbol in parent.species if charges[symbol] < 0]
     return float(np.mean(values))

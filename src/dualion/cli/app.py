@@ -32,6 +32,7 @@ from dualion.cli.serve import serve
 from dualion.cli.shift import shift
 from dualion.cli.status import recover, status
 from dualion.cli.submit import cancel, submit
+from dualion.cli.verdict import verdict
 from dualion.errors import DualionError
 
 if TYPE_CHECKING:
@@ -159,6 +160,7 @@ app.add_typer(rocket_app, name="rocket", hidden=True)
 app.command()(ingest)
 app.command()(query)
 app.command()(channels)
+app.command()(verdict)
 app.command()(screen)
 app.command()(compare)
 app.command()(shift)

@@ -134,6 +134,7 @@ def _report(done: Run, messages: Console, *, as_json: bool, quiet: bool) -> None
         messages.print(f"not run because of that: {len(state.skipped)} jobs", markup=False)
     if quiet:
         return
+    _say_verdict(done, messages)
     reused = f" ({state.reused_calls} more reused)" if state.reused else ""
     messages.print(
         f"{len(state.records)} records, {state.force_calls} force calls{reused},"
@@ -142,3 +143,28 @@ def _report(done: Run, messages: Console, *, as_json: bool, quiet: bool) -> None
     )
     for place in (*files, done.store):
         messages.print(str(place), markup=False, soft_wrap=True)
+
+
+def _say_verdict(done: Run, messages: Console) -> None:
+    """Say what the records mean for the pair; nothing if they do not tell."""
+    from dualion.analysis.criteria import Criteria
+    from dualion.workflows.verdicts import study
+
+    prepared = done.prepared
+    try:
+        found = study(
+            prepared.campaign,
+            prepared.framework,
+            done.state.records,
+            criteria=Criteria(),
+            speeds=False,
+        )
+    except InputError:
+        return
+    lines = [
+        f"verdict at 300 K, {each.surroundings}, {each.theory.stamp.engine}: {each.text}"
+        f" (confidence: {each.confidence})"
+        for each in found.verdicts
+    ]
+    for line in (*lines, f"why, and what to compute: dualion verdict {prepared.file}"):
+        messages.print(line, markup=False, soft_wrap=True)

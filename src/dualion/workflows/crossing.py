@@ -66,17 +66,7 @@ def crossings(
         If no record fits.
     """
     network = network_of(campaign, framework.parent, framework.working_ion)
-    kinds: dict[tuple[str, str, str], list[HopRecord]] = defaultdict(list)
-    for record in records:
-        if _belongs(record, campaign, framework, network):
-            key = (record.moving_ion, record.arrangement.label, record.theory.fingerprint)
-            kinds[key].append(record)
-    if not kinds:
-        raise InputError(
-            f"no records of {' or '.join(campaign.pair)} in '{framework.name}'",
-            where=f"campaign '{campaign.name}'",
-            remedy="run the campaign first, or name its store with --store",
-        )
+    kinds = records_by_kind(campaign, framework, network, records)
     order = {ion: k for k, ion in enumerate(campaign.pair)}
     found = []
     for (ion, arrangement, _), several in sorted(
@@ -99,6 +89,47 @@ def crossings(
             )
         )
     return tuple(found)
+
+
+def records_by_kind(
+    campaign: Campaign,
+    framework: Framework,
+    network: HopNetwork,
+    records: Iterable[HopRecord],
+) -> dict[tuple[str, str, str], list[HopRecord]]:
+    """Sort the records of a campaign's framework and pair into kinds that may be mixed.
+
+    Parameters
+    ----------
+    campaign, framework
+        Whose mechanism and pair.
+    network
+        Whose hop classes.
+    records
+        Those of other frameworks, mechanisms, ions or classes are left out.
+
+    Returns
+    -------
+    dict
+        By ion, arrangement and level of theory.
+
+    Raises
+    ------
+    InputError
+        If no record fits.
+    """
+    kinds: dict[tuple[str, str, str], list[HopRecord]] = defaultdict(list)
+    for record in records:
+        if _belongs(record, campaign, framework, network):
+            key = (record.moving_ion, record.arrangement.label, record.theory.fingerprint)
+            kinds[key].append(record)
+    if not kinds:
+        raise InputError(
+            f"no records of {' or '.join(campaign.pair)} in '{framework.name}'",
+            where=f"campaign '{campaign.name}'",
+            remedy="run the campaign first, or name its store with --store",
+        )
+    return dict(kinds)
 
 
 def _belongs(

@@ -141,3 +141,17 @@ def test_summaries_in_memory_follow_a_merge(request, kind, new_store, make_recor
     rows = store.columns()
     assert len(rows) == 5
     assert store.count(BarrierFilter(min_barrier=0.19, max_barrier=0.21)) == 1
+
+
+def test_what_was_deleted_here_does_not_come_back_with_a_bundle(tmp_path, new_store, some):
+    there = new_store("there", some)
+    write_bundle(tmp_path / "b.zip", there, there.ids())
+    here = new_store("here", some[:2])
+    gone = some[0].record_id
+    here.delete(gone, reason="wrong cell")
+    done = import_bundle(tmp_path / "b.zip", here)
+    assert (done.added, done.present) == (2, 2)
+    assert here.get(gone) is None
+    assert here.is_deleted(gone)
+    here.revive(gone)
+    assert digest(here.get(gone)) == digest(some[0])

@@ -30,7 +30,9 @@ export function fixed(value, digits = 3) {
 export const measure = (value, unit, digits = 3) =>
   typeof value === "number" ? `${fixed(value, digits)} ${unit}` : "";
 
-export const grouped = (number) => number.toLocaleString("en-GB").replaceAll(",", " ");
+const thousands = new Intl.NumberFormat("en-GB"); // made once: making it takes longer than using it
+
+export const grouped = (number) => thousands.format(number).replaceAll(",", " ");
 
 export const counted = (number, noun) => `${grouped(number)} ${noun}${number === 1 ? "" : "s"}`;
 
