@@ -27,6 +27,7 @@ from dualion.cli.places import check_places
 from dualion.cli.profile import apply_profile
 from dualion.cli.query import query
 from dualion.cli.run import run
+from dualion.cli.screen import screen
 from dualion.cli.serve import serve
 from dualion.cli.shift import shift
 from dualion.cli.status import recover, status
@@ -161,6 +162,7 @@ app.command()(ingest)
 app.command()(query)
 app.command()(channels)
 app.command()(verdict)
+app.command()(screen)
 app.command()(compare)
 app.command()(shift)
 app.command()(validate)

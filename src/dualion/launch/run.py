@@ -232,12 +232,12 @@ def running(
     RunError
         If a run of this name is under way, or there is no room.
     """
-    _require_room(runs)
+    require_room(runs)
     with _open(store) as barriers:
-        folder = _make_folder(runs / name)
+        folder = make_folder(runs / name)
         with (
-            _locked(folder),
-            _logging(folder / "run.log"),
+            locked(folder),
+            logging_to(folder / "run.log"),
             Ledger(runs / LEDGER_NAME) as ledger,
         ):
             runner = LocalRunner(
@@ -267,7 +267,8 @@ def _keep(barriers: BarrierStore | Spool, record: HopRecord) -> None:
     log.info("record %s %s", record.record_id, "added" if added else "was there")
 
 
-def _require_room(runs: Path) -> None:
+def require_room(runs: Path) -> None:
+    """Raise a :class:`StoreError` where there is no disk space for a run."""
     place = runs.absolute()
     while not place.exists():
         place = place.parent
@@ -280,7 +281,8 @@ def _require_room(runs: Path) -> None:
         )
 
 
-def _make_folder(folder: Path) -> Path:
+def make_folder(folder: Path) -> Path:
+    """Make the folder of a run; raise a :class:`RunError` if that cannot be."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -293,7 +295,7 @@ def _make_folder(folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Hold the run's lock; the kernel lets it go when the process ends, however it ends."""
     with (folder / "lock").open("a+") as lock:
         try:
@@ -320,7 +322,8 @@ class _QuietHandler(logging.FileHandler):
 
 
 @contextlib.contextmanager
-def _logging(file: Path) -> Iterator[None]:
+def logging_to(file: Path) -> Iterator[None]:
+    """Write what happens to a file, and to no terminal."""
     handler = _QuietHandler(file, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)

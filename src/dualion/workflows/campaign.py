@@ -184,6 +184,16 @@ class Campaign(PhysicsSettings):
         return -1 if self.mechanism is Mechanism.VACANCY else 1
 
 
+def require_name(name: str, *, where: str) -> None:
+    """Raise a :class:`CampaignError` unless a name may be that of a run's folder."""
+    if not _NAME.fullmatch(name) or ".." in name:
+        raise CampaignError(
+            f"{name!r} is not a plain name",
+            where=where,
+            remedy="use letters, digits, '_', '-' and '.'",
+        )
+
+
 class _UniqueKeyLoader(yaml.SafeLoader):
     """A safe loader that refuses a key given twice, instead of keeping the last."""
 
