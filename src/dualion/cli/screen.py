@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from dualion.analysis.screening import PairRun, RankedPair
     from dualion.analysis.screenpage import ScreenReport
     from dualion.launch.screening import Screened
-    from dualion.workflows.screen import Source
+    from dualion.workflows.screen import Screenable
 
 FAILED_JOBS = 4
 """Exit code when a campaign, or some of its jobs, failed; everything else was done and kept."""
@@ -260,7 +260,7 @@ class _Screen:
 
     def bond_valence(
         self,
-        sources: Sequence[Source],
+        sources: Sequence[Screenable],
         ions: tuple[str, ...],
         settings: Any,  # noqa: ANN401
     ) -> Screened:
@@ -287,7 +287,7 @@ class _Screen:
     def bands(
         self,
         picks: Sequence[RankedPair],
-        sources: Sequence[Source],
+        sources: Sequence[Screenable],
         keys: dict[str, Any],
         *,
         store: str | None,

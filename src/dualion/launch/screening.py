@@ -24,7 +24,7 @@ from dualion.launch.state import RunState
 from dualion.launch.task import function_path
 from dualion.whole import whole_file
 from dualion.workflows.crossing import crossings
-from dualion.workflows.screen import Source, campaign_text, screen_source
+from dualion.workflows.screen import Screenable, campaign_text, screen_source
 
 if TYPE_CHECKING:
     from dualion.analysis.bondvalence import GridSettings
@@ -53,7 +53,7 @@ class Screened:
 
 
 def screen_all(
-    sources: Sequence[Source],
+    sources: Sequence[Screenable],
     ions: Sequence[str],
     settings: GridSettings,
     *,
@@ -111,7 +111,7 @@ def screen_all(
 class _UnderWay:
     """Which sources are answered, which are with a worker, and which wait."""
 
-    sources: Sequence[Source]
+    sources: Sequence[Screenable]
     keys: Sequence[str]
     ledger: Ledger
     state: RunState
@@ -209,7 +209,7 @@ def _known(ledger: Ledger, key: str) -> FrameworkScreen | None:
 
 
 def _task(
-    key: str, source: Source, ions: Sequence[str], settings: GridSettings, checkpoints: Path
+    key: str, source: Screenable, ions: Sequence[str], settings: GridSettings, checkpoints: Path
 ) -> dict[str, Any]:
     return {
         "id": key,
@@ -252,7 +252,7 @@ class Bands:
 
 
 def write_campaigns(
-    picks: Sequence[RankedPair], sources: Iterable[Source], bands: Bands
+    picks: Sequence[RankedPair], sources: Iterable[Screenable], bands: Bands
 ) -> tuple[Path, ...]:
     """Write the campaign file of each pair.
 
@@ -286,7 +286,7 @@ def write_campaigns(
 def run_pairs(
     picks: Sequence[RankedPair],
     files: Sequence[Path],
-    sources: Iterable[Source],
+    sources: Iterable[Screenable],
     bands: Bands,
     *,
     observer: Observer | None = None,

@@ -29,7 +29,7 @@ OWN_KEYS = ("name", "framework", "working_ion", "pair")
 """Keys of a campaign that a screen sets itself."""
 
 
-class Source(Record):
+class Screenable(Record):
     """A structure to be screened."""
 
     name: str = Field(description="Of the framework.")
@@ -47,7 +47,7 @@ class Source(Record):
 
 def sources_of(
     places: Sequence[Path], *, library: Path | None = None, working_ion: str | None = None
-) -> tuple[Source, ...]:
+) -> tuple[Screenable, ...]:
     """List the structures of libraries, folders and files.
 
     Parameters
@@ -63,7 +63,7 @@ def sources_of(
 
     Returns
     -------
-    tuple of Source
+    tuple of Screenable
         Each file once, in the order of the places and of their names.
 
     Raises
@@ -71,7 +71,7 @@ def sources_of(
     InputError
         If a place does not exist, or there is no structure at all.
     """
-    found: dict[str, Source] = {}
+    found: dict[str, Screenable] = {}
     if not places:
         _add(found, _library_sources(find_library(library)))
     for place in places:
@@ -98,15 +98,15 @@ def sources_of(
     return tuple(found.values())
 
 
-def _add(found: dict[str, Source], sources: Iterable[Source]) -> None:
+def _add(found: dict[str, Screenable], sources: Iterable[Screenable]) -> None:
     for source in sources:
         found.setdefault(str(Path(source.file).resolve()), source)
 
 
-def _library_sources(library: Library) -> list[Source]:
+def _library_sources(library: Library) -> list[Screenable]:
     folder = library.folder
     return [
-        Source(
+        Screenable(
             name=entry.name,
             file=str(folder / entry.file),
             library=str(folder),
@@ -117,8 +117,10 @@ def _library_sources(library: Library) -> list[Source]:
     ]
 
 
-def _file_source(file: Path, working_ion: str | None) -> Source:
-    return Source(name=slug(file), file=str(file), working_ion=working_ion, digest=_digest(file))
+def _file_source(file: Path, working_ion: str | None) -> Screenable:
+    return Screenable(
+        name=slug(file), file=str(file), working_ion=working_ion, digest=_digest(file)
+    )
 
 
 def _digest(file: Path) -> str:
@@ -128,7 +130,7 @@ def _digest(file: Path) -> str:
         return f"unreadable: {error.strerror}"
 
 
-def framework_of(source: Source) -> Framework:
+def framework_of(source: Screenable) -> Framework:
     """Read a source; what is wrong with it is said as for any structure file.
 
     Raises
@@ -147,7 +149,9 @@ def framework_of(source: Source) -> Framework:
     )
 
 
-def screen_source(source: Source, ions: tuple[str, ...], settings: GridSettings) -> FrameworkScreen:
+def screen_source(
+    source: Screenable, ions: tuple[str, ...], settings: GridSettings
+) -> FrameworkScreen:
     """Read a structure and judge all ions in it by bond valence.
 
     Raises
@@ -231,7 +235,7 @@ def _validated(whole: dict[str, Any], where: str) -> Campaign:
 
 def campaign_text(
     pick: RankedPair,
-    source: Source,
+    source: Screenable,
     *,
     name: str,
     settings: dict[str, Any],
