@@ -30,6 +30,8 @@ SURE, CLOSE = 0.5, 0.03
 the second, in eV: its error grows with the fourth power of the distance (at 0.7 Å 0.02 eV, for
 humps of 0.6 eV that are 2 Å apart).
 """
+HUMP = 0.001
+"""The cubic has a maximum between two points if it is higher than both by this, in eV."""
 KEPT = 3
 """Points of a run downhill that are kept as images."""
 
@@ -200,8 +202,14 @@ def rise(first: Point, last: Point) -> float:
 
 
 def hidden(first: Point, last: Point, ceiling: float) -> bool:
-    """Tell whether what rises above a ceiling, in eV, may be missed between two points."""
-    return first.distance(last) > SURE and rise(first, last) > ceiling - CLOSE
+    """Tell whether what rises above a ceiling, in eV, may be missed between two points.
+
+    Only where the cubic has a maximum between them: down a flank there is nothing to miss.
+    """
+    if first.distance(last) <= SURE:
+        return False
+    top = rise(first, last)
+    return top > ceiling - CLOSE and top > max(first.energy, last.energy) + HUMP
 
 
 def mirrored(point: Point, mirror: Mirror) -> Point:
