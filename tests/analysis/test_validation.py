@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from dualion.analysis.validation import Prediction, Sign, deviation, pair_signs, validation
+from dualion.analysis.validation import ReferencePrediction, Sign, deviation, pair_signs, validation
 from dualion.errors import InputError
 from dualion.records import EngineStamp, Outcome
 
 
 def prediction(ion="Li", literature=0.3, predicted=0.2, **more):
-    return Prediction(
+    return ReferencePrediction(
         **{
             "label": f"x {ion} {literature}",
             "family": "spinel",

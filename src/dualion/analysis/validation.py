@@ -25,7 +25,7 @@ TIE = 0.02
 """Barriers of two ions that differ by less than this have no order, in eV."""
 
 
-class Prediction(Record):
+class ReferencePrediction(Record):
     """A barrier of the literature and what an engine says."""
 
     label: str
@@ -88,7 +88,7 @@ class Validation(Record):
     """Everything that one engine says of a reference set."""
 
     engine: str = Field(description="Engine, code and version in words.")
-    predictions: tuple[Prediction, ...]
+    predictions: tuple[ReferencePrediction, ...]
     total: Deviation
     families: tuple[Deviation, ...]
     ions: tuple[Deviation, ...]
@@ -108,7 +108,7 @@ class Validation(Record):
         return sum(pair.sign in counted for pair in self.pairs)
 
 
-def deviation(name: str, predictions: Iterable[Prediction]) -> Deviation:
+def deviation(name: str, predictions: Iterable[ReferencePrediction]) -> Deviation:
     """Summarise errors; what has no barrier counts in no mean, but is counted."""
     asked = list(predictions)
     errors = [each.error for each in asked if each.error is not None]
@@ -123,7 +123,9 @@ def deviation(name: str, predictions: Iterable[Prediction]) -> Deviation:
     )
 
 
-def pair_signs(predictions: Iterable[Prediction], *, tie: float = TIE) -> tuple[PairSign, ...]:
+def pair_signs(
+    predictions: Iterable[ReferencePrediction], *, tie: float = TIE
+) -> tuple[PairSign, ...]:
     """Compare the order of every two ions that share a framework with the literature's.
 
     Parameters
@@ -144,7 +146,7 @@ def pair_signs(predictions: Iterable[Prediction], *, tie: float = TIE) -> tuple[
         If two predictions of a pair are of one ion, or were computed with different settings or
         charges.
     """
-    groups: dict[str, list[Prediction]] = {}
+    groups: dict[str, list[ReferencePrediction]] = {}
     for each in predictions:
         if each.pair:
             groups.setdefault(each.pair, []).append(each)
@@ -155,7 +157,7 @@ def pair_signs(predictions: Iterable[Prediction], *, tie: float = TIE) -> tuple[
     )
 
 
-def _sign(one: Prediction, two: Prediction, tie: float) -> PairSign:
+def _sign(one: ReferencePrediction, two: ReferencePrediction, tie: float) -> PairSign:
     if one.ion == two.ion:
         raise InputError(
             f"{one.label!r} and {two.label!r} are of one ion",
@@ -182,7 +184,7 @@ def _sign(one: Prediction, two: Prediction, tie: float) -> PairSign:
     )
 
 
-def _level(prediction: Prediction) -> tuple[str, int]:
+def _level(prediction: ReferencePrediction) -> tuple[str, int]:
     return prediction.settings_fingerprint, prediction.charge
 
 
@@ -196,7 +198,7 @@ def _verdict(literature: float, predicted: float | None, tie: float) -> Sign:
     return Sign.RIGHT if (predicted > 0.0) == (literature > 0.0) else Sign.WRONG
 
 
-def validation(stamp: EngineStamp, predictions: Sequence[Prediction]) -> Validation:
+def validation(stamp: EngineStamp, predictions: Sequence[ReferencePrediction]) -> Validation:
     """Put the statistics of one engine together.
 
     Parameters
@@ -217,9 +219,9 @@ def validation(stamp: EngineStamp, predictions: Sequence[Prediction]) -> Validat
 
 
 def _by(
-    predictions: Iterable[Prediction], key: Callable[[Prediction], str]
+    predictions: Iterable[ReferencePrediction], key: Callable[[ReferencePrediction], str]
 ) -> tuple[Deviation, ...]:
-    groups: dict[str, list[Prediction]] = {}
+    groups: dict[str, list[ReferencePrediction]] = {}
     for each in predictions:
         groups.setdefault(key(each), []).append(each)
     return tuple(deviation(name, members) for name, members in groups.items())

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from dualion.analysis.validation import Validation
-    from dualion.launch.validation import Prepared, Validated
+    from dualion.launch.validation import PreparedValidation, Validated
 
 HOPS = (
     Column("framework", "framework"),
@@ -105,7 +105,7 @@ def validate(
         raise typer.Exit(FAILED_JOBS)
 
 
-def _list(prepared: Prepared, *, as_json: bool) -> None:
+def _list(prepared: PreparedValidation, *, as_json: bool) -> None:
     rows = [
         hop.model_dump(mode="json")
         | {"hop": hop.path, "literature": hop.barrier, "said": f"{hop.host} host"}

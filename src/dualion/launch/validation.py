@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dualion.analysis.validation import Prediction, Validation, validation
+from dualion.analysis.validation import ReferencePrediction, Validation, validation
 from dualion.launch.run import running
 from dualion.workflows.pair import engine_of
 from dualion.workflows.reference import (
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedValidation:
     """Reference hops that were found in their frameworks; nothing has been written yet."""
 
     engine: str
@@ -57,7 +57,7 @@ def prepare_validation(
     library: Library,
     cell: CellSettings | None = None,
     device: str = "auto",
-) -> Prepared:
+) -> PreparedValidation:
     """Check all that can be checked before anything is computed.
 
     Parameters
@@ -85,11 +85,11 @@ def prepare_validation(
         campaign = campaign_of(hop, engine, cell=cell, device=device)
         engine_for(hop, framework, campaign).stamp()
         cases.append((hop, framework, campaign))
-    return Prepared(engine, engine_of(cases[0][2]).stamp(), tuple(cases))
+    return PreparedValidation(engine, engine_of(cases[0][2]).stamp(), tuple(cases))
 
 
 def validate(
-    prepared: Prepared,
+    prepared: PreparedValidation,
     *,
     runs: Path,
     store: Path | str,
@@ -129,12 +129,12 @@ def validate(
     )
 
 
-def predictions(cases: Sequence[Case], state: RunState) -> tuple[Prediction, ...]:
+def predictions(cases: Sequence[Case], state: RunState) -> tuple[ReferencePrediction, ...]:
     """Set what a run found beside the literature, one line for each case."""
     return tuple(_prediction(case, state) for case in cases)
 
 
-def _prediction(case: Case, state: RunState) -> Prediction:
+def _prediction(case: Case, state: RunState) -> ReferencePrediction:
     hop, _, campaign = case
     record = _record(case, state.records)
     shared = {
@@ -152,8 +152,8 @@ def _prediction(case: Case, state: RunState) -> Prediction:
             reason for name, reason in state.failed.items() if name.startswith(f"{hop.label}: ")
         ]
         reason = reasons[0] if reasons else "not computed: a job that it shares has failed"
-        return Prediction.model_validate(shared | {"reason": reason})
-    return Prediction.model_validate(
+        return ReferencePrediction.model_validate(shared | {"reason": reason})
+    return ReferencePrediction.model_validate(
         shared
         | {
             "predicted": barrier_of(hop, record),
