@@ -262,9 +262,9 @@ def valence_sums(framework: Rigid, ion: str, points: NDArray[np.float64]) -> NDA
         Shape (m,): above 1 the site is too narrow, below too wide.
     """
     sums = []
+    kinds = _kinds(framework, ion)
     for point in points:
         distances, atoms = _distances(framework, point[None])
-        kinds = _kinds(framework, ion)
         total = 0.0
         for members, bond, _ in kinds:
             if bond is not None:

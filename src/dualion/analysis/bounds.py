@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from dualion.analysis.jumps import Jump, JumpNetwork
+from dualion.analysis.jumps import class_jumps
 from dualion.analysis.percolation import channels
-from dualion.records import as_vectors
 
 if TYPE_CHECKING:
-    from dualion.analysis.jumps import ClassBarrier
+    from dualion.analysis.jumps import JumpNetwork
     from dualion.records import HopNetwork
 
 
@@ -39,14 +36,6 @@ def heights(jumps: JumpNetwork, shift: float = 0.0) -> dict[str, float]:
     return {
         way.what: max(saddle[way.bottleneck] - lowest + shift, 0.0) for way in channels(jumps).found
     }
-
-
-def shifted(barrier: ClassBarrier, by: float) -> ClassBarrier:
-    """Raise or lower the saddle of a class, in eV; it cannot fall below either of its sites."""
-    by = max(by, -min(barrier.forward, barrier.reverse))
-    return barrier.model_copy(
-        update={"forward": barrier.forward + by, "reverse": barrier.reverse + by}
-    )
 
 
 def sets(network: HopNetwork, closed: Iterable[str]) -> list[set[str]]:
@@ -118,27 +107,15 @@ def opened(jumps: JumpNetwork, network: HopNetwork) -> JumpNetwork:
         Levelled, and with every class; a closed one has its saddle on its higher site.
     """
     level = levelled(jumps, network)
-    energies, hops = level.energies, list(level.jumps)
-    places = np.array([site.fractional for site in network.sites])
-    for each in network.classes:
-        if each.class_id not in jumps.closed:
-            continue
-        # One height for the class, as elsewhere: members join like orbits.
-        first = each.members[0]
-        saddle = max(energies[first.initial], energies[first.final])
-        for member in each.members:
-            step = places[member.final] + np.array(member.image) - places[member.initial]
-            hops.append(
-                Jump(
-                    initial=member.initial,
-                    final=member.final,
-                    image=member.image,
-                    vector=as_vectors((step @ network.parent.cell)[None])[0],
-                    saddle=saddle,
-                    class_id=each.class_id,
-                )
-            )
-    return level.model_copy(update={"jumps": tuple(hops), "closed": ()})
+    # One height for the class, as elsewhere: members join like orbits.
+    saddles = {
+        each.class_id: max(level.energies[site] for site in (member.initial, member.final))
+        for each in network.classes
+        if each.class_id in jumps.closed
+        for member in each.members[:1]
+    }
+    hops = (*level.jumps, *class_jumps(network, saddles))
+    return level.model_copy(update={"jumps": hops, "closed": ()})
 
 
 def _groups(orbits: tuple[str, ...], joined: Iterable[tuple[str, str]]) -> list[set[str]]:

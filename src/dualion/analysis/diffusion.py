@@ -322,9 +322,7 @@ def drawn_shifts(
 ) -> dict[str, Array]:
     """Draw :data:`DRAWS` errors of each barrier, in eV; no saddle falls below its sites."""
     return {
-        name: np.maximum(
-            generator.normal(0.0, barrier.error, DRAWS), -min(barrier.forward, barrier.reverse)
-        )
+        name: np.maximum(generator.normal(0.0, barrier.error, DRAWS), barrier.lowering)
         for name, barrier in barriers.items()
     }
 

@@ -251,7 +251,7 @@ class _Pair:
         fluxes: list[tuple[float, float]] = []
         blocks = self._blocks()
         responses = self._responses(blocks, effort)
-        for dopant, near in enumerate(self._near):
+        for dopant in range(len(self._near)):
             own = _Place(dopant, (0, 0, 0))
             changed = self._changes(dopant)
             for places, (best, check) in zip(blocks[dopant], responses[dopant], strict=True):
@@ -266,7 +266,6 @@ class _Pair:
                         ends.append((numbers[a], numbers[b]))
                         images.append((0, 0, 0))
                         fluxes.append((pair[0], pair[1]))
-            del near
         for k, jump in enumerate(self.dopant.network.jumps):
             there = self._to(jump.initial, jump.final, jump.image)
             back = self._to(jump.final, jump.initial, tuple(-each for each in jump.image))
@@ -472,8 +471,8 @@ def dopant_diffusivity(
             for name, barrier in given.items():
                 points = []
                 for sign in (-1.0, 1.0):
-                    shift = max(sign * barrier.error, -min(barrier.forward, barrier.reverse))
-                    changed = dict(given) | {name: _shifted(barrier, shift)}
+                    shift = max(sign * barrier.error, barrier.lowering)
+                    changed = dict(given) | {name: barrier.raised(shift)}
                     now = (
                         mean(temperature, changed, dopant)
                         if varies_host
@@ -497,12 +496,6 @@ def dopant_diffusivity(
         correlation=value / memoryless if memoryless > 0.0 else None,
         precision=found.precision,
         attempt_frequency=attempt_frequency,
-    )
-
-
-def _shifted(barrier: ClassBarrier, shift: float) -> ClassBarrier:
-    return barrier.model_copy(
-        update={"forward": barrier.forward + shift, "reverse": barrier.reverse + shift}
     )
 
 

@@ -49,6 +49,16 @@ class ClassBarrier(Record):
     )
     records: tuple[str, ...] = Field((), description="Ids of what it was taken from.")
 
+    @property
+    def lowering(self) -> float:
+        """Shift, in eV and not above 0, that puts the saddle on its higher site."""
+        return -min(self.forward, self.reverse)
+
+    def raised(self, by: float) -> ClassBarrier:
+        """Raise the saddle by so many eV, or lower it; it cannot fall below either of its sites."""
+        by = max(by, self.lowering)
+        return self.model_copy(update={"forward": self.forward + by, "reverse": self.reverse + by})
+
 
 class Jump(Record):
     """One hop of the network, from a site in the home cell to a site in another cell."""
@@ -183,6 +193,50 @@ def jump_network(network: HopNetwork, barriers: Mapping[str, ClassBarrier]) -> J
     return _spread(network, carried, level, ends)
 
 
+def class_jumps(network: HopNetwork, saddles: Mapping[str, float]) -> tuple[Jump, ...]:
+    """Give all hops of some classes the saddle of their class.
+
+    Parameters
+    ----------
+    network
+        With the symmetry of the parent.
+    saddles
+        By class, on the scale of the sites, in eV; a class without one has no jumps.
+
+    Returns
+    -------
+    tuple of Jump
+        In the order of the network.
+    """
+    places = np.array([site.fractional for site in network.sites])
+    jumps = []
+    for each in network.classes:
+        if each.class_id not in saddles:
+            continue
+        for member in each.members:
+            step = places[member.final] + np.array(member.image) - places[member.initial]
+            jumps.append(
+                Jump(
+                    initial=member.initial,
+                    final=member.final,
+                    image=member.image,
+                    vector=as_vectors((step @ network.parent.cell)[None])[0],
+                    saddle=saddles[each.class_id],
+                    class_id=each.class_id,
+                )
+            )
+    return tuple(jumps)
+
+
+def is_dopant(record: HopRecord) -> bool:
+    """Whether the mover is a foreign ion that vacancies of the host's own ions come to."""
+    return (
+        record.moving_ion != record.host_ion
+        and record.hop.mechanism is Mechanism.VACANCY
+        and record.arrangement.label == "dilute"
+    )
+
+
 def dopant_network(
     network: HopNetwork,
     barriers: Mapping[str, ClassBarrier],
@@ -252,9 +306,7 @@ def _spread(
             where=f"hop network of {network.parent.formula}",
             remedy="use the framework and the hop settings that the barriers were computed with",
         )
-    cell = network.parent.cell
-    places = np.array([site.fractional for site in network.sites])
-    jumps: list[Jump] = []
+    saddles: dict[str, float] = {}
     mismatch = 0.0
     for each in network.classes:
         barrier = barriers.get(each.class_id)
@@ -267,24 +319,13 @@ def _spread(
             last,  # a barrierless hop ends on its higher site
         )
         mismatch = max(mismatch, abs(saddle - first - barrier.forward))
-        for member in each.members:
-            step = places[member.final] + np.array(member.image) - places[member.initial]
-            jumps.append(
-                Jump(
-                    initial=member.initial,
-                    final=member.final,
-                    image=member.image,
-                    vector=as_vectors((step @ cell)[None])[0],
-                    saddle=saddle,
-                    class_id=each.class_id,
-                )
-            )
+        saddles[each.class_id] = saddle
     return JumpNetwork(
         ion=network.ion,
         lattice=network.parent.lattice,
         energies=tuple(level[site.orbit] for site in network.sites),
         orbits=tuple(site.orbit for site in network.sites),
-        jumps=tuple(jumps),
+        jumps=class_jumps(network, saddles),
         closed=tuple(name for name in known if name not in barriers),
         mismatch=mismatch,
     )

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, tostring
 
 from dualion.analysis.palette import palette_css
+from dualion.errors import RunError
+from dualion.whole import whole_binary
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # The page says itself that it loads nothing and runs nothing.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -116,3 +123,35 @@ def page(title: str, *children: Element) -> str:
     )
     root = element("html", head, element("body", *children), lang="en")
     return f"<!DOCTYPE html>\n{tostring(root, encoding='unicode', method='html')}\n"
+
+
+def write_page(text: str, path: Path, *, what: str) -> Path:
+    """Write a page into a file, whose folder is made; it appears whole or not at all.
+
+    Parameters
+    ----------
+    text
+        Of :func:`page`. Half a character, as file names may have, becomes a question mark.
+    path
+        An older file is replaced.
+    what
+        For the message, as ``the report``.
+
+    Raises
+    ------
+    RunError
+        If the file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_binary(path) as stream:
+            stream.write(text.encode("utf-8", errors="replace"))
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        raise RunError(
+            f"cannot write {what} ({error.strerror})",
+            where=str(path),
+            remedy="free space, or name another file",
+        ) from error
+    return path

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from dualion.analysis.band import resting_depth
-from dualion.analysis.bounds import heights, levelled, opened, sets, shifted
+from dualion.analysis.bounds import heights, levelled, opened, sets
 from dualion.analysis.comparison import QUOTABLE_DISTANCE, outcome_word
 from dualion.analysis.criteria import Criteria, Trust, trust_in
-from dualion.analysis.jumps import class_barriers, dopant_network, jump_network
+from dualion.analysis.jumps import class_barriers, dopant_network, is_dopant, jump_network
 from dualion.analysis.percolation import AXES, DIMENSIONS, Channels, channels
 from dualion.records import Check, HopRecord, Outcome, Record
 
@@ -185,10 +185,10 @@ def passage(
     }
     missing = _missing(network, everything, barriers)
     # A dopant moves by itself; all other vacancies are the carriers.
-    make = dopant_network if _diluted(everything[0]) else jump_network
+    make = dopant_network if is_dopant(everything[0]) else jump_network
     jumps = make(network.model_copy(update={"ion": ion}), barriers)
-    high = make(network, {k: shifted(b, ranges[k].above) for k, b in barriers.items()})
-    low = make(network, {k: shifted(b, -ranges[k].below) for k, b in barriers.items()})
+    high = make(network, {k: b.raised(ranges[k].above) for k, b in barriers.items()})
+    low = make(network, {k: b.raised(-ranges[k].below) for k, b in barriers.items()})
     found = channels(jumps)
     middle = heights(levelled(jumps, network))
     bottom = heights(opened(low, network), -jumps.mismatch)
@@ -213,7 +213,7 @@ def passage(
         missing=missing,
         trust=trust,
         mismatch=jumps.mismatch,
-        needs=first.host_ion if _diluted(first) else None,
+        needs=first.host_ion if is_dopant(first) else None,
         doubts=tuple(_doubts(everything, ranges.values(), trust)),
     )
 
@@ -263,15 +263,6 @@ def _unproven(record: HopRecord, criteria: Criteria) -> bool:
 
 def _proven(record: HopRecord) -> bool:
     return record.error is not None and Check.JOINS_ENDS in record.error.verified
-
-
-def _diluted(record: HopRecord) -> bool:
-    """Whether the mover is a foreign ion that vacancies of the host's own ions come to."""
-    return (
-        record.moving_ion != record.host_ion
-        and record.hop.mechanism.value == "vacancy"
-        and record.arrangement.label == "dilute"
-    )
 
 
 def _class_range(

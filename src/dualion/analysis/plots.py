@@ -124,9 +124,50 @@ def profile_png(
     records: Iterable[HopRecord], *, pair: tuple[str, str] | None = None, dark: bool = False
 ) -> bytes:
     """Return the picture of :func:`plot_profiles` as the bytes of a PNG."""
-    figure = profile_figure(records, pair=pair, dark=dark)
+    return png(profile_figure(records, pair=pair, dark=dark), dpi=_DPI)
+
+
+def new_figure(
+    size: tuple[float, float], theme: Theme, *, pad: float | None = None, gap: float | None = None
+) -> Figure:
+    """Make an empty figure with its own canvas: no window system, no state shared by threads.
+
+    Parameters
+    ----------
+    size
+        Width and height, in inches.
+    theme
+        Its paper.
+    pad, gap
+        Around panels in inches, and between them as a share of their size; None: matplotlib's.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    figure = Figure(
+        figsize=size,
+        facecolor=theme.paper,
+        layout=ConstrainedLayoutEngine(w_pad=pad, h_pad=pad, wspace=gap, hspace=gap),
+    )
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def dress(axes: Axes, theme: Theme) -> None:
+    """Give axes the colours of a theme, and no lines above and on the right."""
+    axes.set_facecolor(theme.paper)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color(theme.faint)
+    axes.tick_params(colors=theme.ink, labelsize=8)
+
+
+def png(figure: Figure, *, dpi: int) -> bytes:
+    """Return a figure as the bytes of a PNG."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI, facecolor=figure.get_facecolor())
+    figure.savefig(buffer, format="png", dpi=dpi, facecolor=figure.get_facecolor())
     return buffer.getvalue()
 
 
@@ -134,11 +175,6 @@ def profile_figure(
     records: Iterable[HopRecord], *, pair: tuple[str, str] | None = None, dark: bool = False
 ) -> Figure:
     """Return the picture of :func:`plot_profiles` as a matplotlib figure."""
-    # The object interface, with its own canvas: no window system, no state shared by threads.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
     known = {record.record_id: record for record in records}
     comparison = compare(known.values(), pair=pair)
     panels = [(group, row) for group in comparison.groups for row in group.rows]
@@ -152,12 +188,8 @@ def profile_figure(
     theme = DARK if dark else LIGHT
     columns = min(3, len(panels))
     deep = -(-len(panels) // columns)
-    figure = Figure(
-        figsize=(_PANEL[0] * columns, _PANEL[1] * deep),
-        facecolor=theme.paper,
-        layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1, hspace=0.03, wspace=0.03),
-    )
-    FigureCanvasAgg(figure)
+    size = (_PANEL[0] * columns, _PANEL[1] * deep)
+    figure = new_figure(size, theme, pad=0.1, gap=0.03)
     if heading:
         figure.suptitle(heading, fontsize=10, color=theme.ink)
     for number, (group, row) in enumerate(panels):
@@ -213,12 +245,7 @@ def _ceiling(lines: list[_Line]) -> float | None:
 
 
 def _panel(axes: Axes, lines: list[_Line], theme: Theme) -> None:
-    axes.set_facecolor(theme.paper)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(theme.faint)
-    axes.tick_params(colors=theme.ink, labelsize=8)
+    dress(axes, theme)
     axes.set_xlabel("path coordinate (Å)", fontsize=9, color=theme.ink)
     axes.set_ylabel("energy (eV)", fontsize=9, color=theme.ink)
     drawn = [line for line in lines if len(line.energies)]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -23,12 +21,11 @@ from dualion.analysis.comparison import (
     percent,
     plus_minus,
 )
-from dualion.analysis.page import element, facts, fold, page, picture, table
+from dualion.analysis.page import element, facts, fold, page, picture, table, write_page
 from dualion.analysis.plots import profile_png
 from dualion.analysis.promotion import Promotion
 from dualion.analysis.tierpage import tier_section
 from dualion.analysis.tiers import shifts
-from dualion.errors import RunError
 from dualion.records import Finding, HopRecord, HostState, Record
 
 _PANELS = 12
@@ -101,23 +98,7 @@ def write_report(
         host_states=host_states,
         promotions=promotions,
     )
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("w", encoding="utf-8", errors="replace") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
-        raise RunError(
-            f"cannot write the report ({error.strerror})",
-            where=str(path),
-            remedy="free space, or name another file",
-        ) from error
-    return path
+    return write_page(text, path, what="the report")
 
 
 def report_html(

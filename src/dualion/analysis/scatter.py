@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import Field
 
-from dualion.analysis.plots import DARK, LIGHT, Theme
+from dualion.analysis.plots import DARK, LIGHT, Theme, dress, new_figure, png
 from dualion.records import Record
 from dualion.structures.cations import CATIONS
 
@@ -65,33 +64,17 @@ def scatter_png(rows: Sequence[Sequence[Panel]], *, dark: bool = False) -> bytes
     bytes
         A PNG.
     """
-    # The object interface, with its own canvas: no window system, no state shared by threads.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
     theme = DARK if dark else LIGHT
-    figure = Figure(
-        figsize=(_PANEL[0] * len(rows[0]), _PANEL[1] * len(rows)),
-        facecolor=theme.paper,
-        layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1),
-    )
-    FigureCanvasAgg(figure)
+    size = (_PANEL[0] * len(rows[0]), _PANEL[1] * len(rows))
+    figure = new_figure(size, theme, pad=0.1)
     for number, panel in enumerate(panel for row in rows for panel in row):
         axes = figure.add_subplot(len(rows), len(rows[0]), number + 1)
         _draw(axes, panel, theme, dark=dark)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI, facecolor=figure.get_facecolor())
-    return buffer.getvalue()
+    return png(figure, dpi=_DPI)
 
 
 def _draw(axes: Axes, panel: Panel, theme: Theme, *, dark: bool) -> None:
-    axes.set_facecolor(theme.paper)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(theme.faint)
-    axes.tick_params(colors=theme.ink, labelsize=8)
+    dress(axes, theme)
     axes.set_xlabel(panel.x_label, fontsize=9, color=theme.ink)
     axes.set_ylabel(panel.y_label, fontsize=9, color=theme.ink)
     axes.grid(visible=True, color=theme.faint, alpha=0.18, linewidth=0.5)

@@ -109,6 +109,11 @@ def _series(
             x, y = quantity(ion), ion.barrier(dimensions)
             if x is not None and y is not None:
                 points[ion.ion].append((x, y))
+    return _drawn(points)
+
+
+def _drawn(points: dict[str, list[tuple[float, float]]]) -> tuple[Series, ...]:
+    """Turn the points of each ion into series; an ion without points has none."""
     return tuple(
         Series(ion=ion, x=tuple(x for x, _ in some), y=tuple(y for _, y in some))
         for ion, some in points.items()
@@ -132,11 +137,7 @@ def against_bands(report: ScreenReport) -> Panel | None:
             y = row.barriers[report.dimensions - 1]
             if x is not None and y is not None:
                 points[row.ion].append((x, y))
-    series = tuple(
-        Series(ion=ion, x=tuple(x for x, _ in some), y=tuple(y for _, y in some))
-        for ion, some in points.items()
-        if some
-    )
+    series = _drawn(points)
     if not series:
         return None
     return Panel(

@@ -12,10 +12,10 @@ from dualion.analysis.descriptors import (
     ion_descriptors,
     saddle_descriptors,
 )
+from dualion.analysis.windows import Openings, openings
 
 if TYPE_CHECKING:
     from dualion.analysis.verdict import PairVerdict
-    from dualion.analysis.windows import Openings
     from dualion.records import Framework, HopNetwork, HopRecord
 
 
@@ -27,8 +27,8 @@ class Study:
     ----------
     campaign
         Name of the campaign that asked.
-    framework, network, openings
-        The parent, all its hop classes, and the room that its anions leave.
+    framework, network
+        The parent, and all its hop classes.
     records
         What the verdicts are made of.
     verdicts
@@ -38,9 +38,13 @@ class Study:
     campaign: str
     framework: Framework
     network: HopNetwork
-    openings: Openings
     records: tuple[HopRecord, ...]
     verdicts: tuple[PairVerdict, ...]
+
+    @cached_property
+    def openings(self) -> Openings:
+        """The room that the parent's anions leave."""
+        return openings(self.network)
 
     @cached_property
     def ions(self) -> tuple[IonDescriptors, ...]:

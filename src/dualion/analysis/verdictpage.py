@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from dualion.analysis.comparison import measure, percent
 from dualion.analysis.criteria import REFERENCE, spread
-from dualion.analysis.page import element, facts, fold, page, picture, table
+from dualion.analysis.page import element, facts, fold, page, picture, table, write_page
 from dualion.analysis.percolation import AXES, DIMENSIONS
 from dualion.analysis.plots import profile_png
 from dualion.analysis.verdict import Answer
 from dualion.analysis.verdictplot import verdict_png
 from dualion.analysis.windows import frame
-from dualion.errors import RunError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,21 +36,7 @@ def write_verdicts(studies: Sequence[Study], path: Path, *, title: str) -> Path:
     RunError
         If the file cannot be written.
     """
-    text = verdict_html(studies, title=title)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(text, encoding="utf-8", errors="replace")
-        draft.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
-        raise RunError(
-            f"cannot write the verdict page ({error.strerror})",
-            where=str(path),
-            remedy="free space, or name another file",
-        ) from error
-    return path
+    return write_page(verdict_html(studies, title=title), path, what="the verdict page")
 
 
 def verdict_html(studies: Sequence[Study], *, title: str) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING
 
 from dualion.analysis.percolation import DIMENSIONS
-from dualion.analysis.plots import DARK, LIGHT
+from dualion.analysis.plots import DARK, LIGHT, dress, new_figure, png
 
 if TYPE_CHECKING:
     from dualion.analysis.verdict import PairVerdict
@@ -20,15 +19,10 @@ def verdict_png(verdict: PairVerdict, *, dark: bool = False) -> bytes:
     Points: barrier with the classes that have one; lines: bounds, with an arrow where a missing
     class leaves them open. The two grey lines are the thresholds at the verdict's temperature.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
     theme = DARK if dark else LIGHT
-    figure = Figure(figsize=(7.2, 2.6), facecolor=theme.paper, layout=ConstrainedLayoutEngine())
-    FigureCanvasAgg(figure)
+    figure = new_figure((7.2, 2.6), theme)
     axes = figure.add_subplot()
-    axes.set_facecolor(theme.paper)
+    dress(axes, theme)
     moves, blocked = verdict.criteria.at(verdict.temperature)
     known = [
         v
@@ -70,11 +64,4 @@ def verdict_png(verdict: PairVerdict, *, dark: bool = False) -> bytes:
     axes.set_ylim(-7.0, 0.9)
     axes.set_xlim(0.0, right)
     axes.set_xlabel("lowest barrier that percolates (eV)", fontsize=9, color=theme.ink)
-    axes.tick_params(colors=theme.ink, labelsize=8)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(theme.faint)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI, facecolor=figure.get_facecolor())
-    return buffer.getvalue()
+    return png(figure, dpi=_DPI)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from dualion.analysis.jumps import Jump, JumpNetwork
+from dualion.analysis.jumps import JumpNetwork, class_jumps
 from dualion.analysis.percolation import DIMENSIONS, channels
 from dualion.analysis.polyanion import is_anion
 from dualion.analysis.radii import anion_radius
@@ -327,30 +327,13 @@ def _graph(
 
 def _channels(network: HopNetwork, radii: dict[str, float]) -> tuple[tuple[str, float, str], ...]:
     """Widest channels: hops opened by the radius of their window, widest first."""
-    places = np.array([site.fractional for site in network.sites])
-    jumps = []
-    for each in network.classes:
-        if each.class_id not in radii:
-            continue
-        for member in each.members:
-            step = places[member.final] + np.array(member.image) - places[member.initial]
-            jumps.append(
-                Jump(
-                    initial=member.initial,
-                    final=member.final,
-                    image=member.image,
-                    vector=as_vectors((step @ network.parent.cell)[None])[0],
-                    saddle=-radii[each.class_id],
-                    class_id=each.class_id,
-                )
-            )
     found = channels(
         JumpNetwork(
             ion=network.ion,
             lattice=network.parent.lattice,
             energies=(0.0,) * len(network.sites),
             orbits=tuple(site.orbit for site in network.sites),
-            jumps=tuple(jumps),
+            jumps=class_jumps(network, {name: -radius for name, radius in radii.items()}),
         )
     )
     ways = [found.get(what) for what in DIMENSIONS]

@@ -9,6 +9,7 @@ import typer
 
 from dualion.cli.listing import Column, one_form, print_listing
 from dualion.cli.selection import CsvOption, FingerprintOption, JsonOption, StoreOption, reading
+from dualion.cli.temperature import TemperatureOption, kelvins
 from dualion.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from dualion.records import HopRecord
     from dualion.workflows.crossing import Crossing
     from dualion.workflows.vibration import Vibrations
-
-HOT = 5000.0
 
 SHOWN = (
     Column("ion", "ion"),
@@ -52,9 +51,7 @@ def channels(
     *,
     store: StoreOption = None,
     fingerprint: FingerprintOption = None,
-    temperature: Annotated[
-        list[float] | None, typer.Option("--temperature", help="In K; may be given again.")
-    ] = None,
+    temperature: TemperatureOption = None,
     carriers: Annotated[
         str | None,
         typer.Option(
@@ -90,14 +87,7 @@ def channels(
     from dualion.workflows.crossing import crossings
     from dualion.workflows.vibration import FOLDER, Vibrations
 
-    kelvins = tuple(temperature or [300.0])
-    for each in kelvins:
-        if not 0.0 < each <= HOT:
-            raise InputError(
-                f"{each} K is no temperature of a solid",
-                where="--temperature",
-                remedy=f"give one above 0 and up to {HOT:.0f} K",
-            )
+    wanted_kelvins = kelvins(temperature)
     if not 1e9 <= attempt_frequency <= 1e16:
         raise InputError(
             f"{attempt_frequency:g} 1/s is no attempt frequency",
@@ -123,7 +113,7 @@ def channels(
             prepared.campaign,
             prepared.framework,
             opened.query(wanted),
-            temperatures=kelvins,
+            temperatures=wanted_kelvins,
             attempt_frequency=attempt_frequency,
             carriers=fraction,
             attempts=shake,

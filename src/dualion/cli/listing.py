@@ -14,6 +14,7 @@ from dualion.store.formats.csvtable import safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import TextIO
 
 WIDE = 200
 """Columns of a table that goes into a file or pipe, where nothing should be cut."""
@@ -59,12 +60,19 @@ def print_json(value: object) -> None:
 
 
 def print_csv(rows: Sequence[Mapping[str, object]], columns: Sequence[Column]) -> None:
-    """Write rows as CSV to stdout; the headings are the columns' keys.
+    """Write rows as CSV to stdout; see :func:`write_csv`."""
+    write_csv(rows, columns, sys.stdout)
+
+
+def write_csv(
+    rows: Sequence[Mapping[str, object]], columns: Sequence[Column], stream: TextIO
+) -> None:
+    """Write rows as CSV; the headings are the columns' keys.
 
     Text that a spreadsheet would run as a formula gets an apostrophe in front.
     """
     keys = [column.key for column in columns]
-    writer = csv.DictWriter(sys.stdout, keys, extrasaction="ignore", lineterminator="\n")
+    writer = csv.DictWriter(stream, keys, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     for row in rows:
         writer.writerow({key: safe_text(value) for key, value in row.items()})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
@@ -16,13 +15,15 @@ from dualion.cli.listing import (
     print_csv,
     print_json,
     print_table,
+    write_csv,
 )
 from dualion.cli.places import places, store_address
+from dualion.cli.run import FAILED_JOBS
 from dualion.cli.selection import CsvOption, JsonOption
 from dualion.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from rich.console import Console
 
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from dualion.launch.screening import Screened
     from dualion.workflows.screen import Screenable
 
-FAILED_JOBS = 4
-"""Exit code when a campaign, or some of its jobs, failed; everything else was done and kept."""
 NOTHING = 2
 """Exit code when no structure could be screened."""
 TOLD = 20
@@ -340,23 +339,10 @@ class _Screen:
             if not rows:
                 file.unlink(missing_ok=True)  # of an earlier start
                 continue
-            _write_table(file, columns, rows)
+            with whole_file(file) as stream:
+                write_csv(rows, columns, stream)
             files.append(file)
         return tuple(files)
-
-
-def _write_table(
-    file: Path, columns: Sequence[Column], rows: Sequence[Mapping[str, object]]
-) -> None:
-    from dualion.store.formats.csvtable import safe_text
-    from dualion.whole import whole_file
-
-    with whole_file(file) as stream:
-        keys = [column.key for column in columns]
-        writer = csv.DictWriter(stream, keys, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({key: safe_text(value) for key, value in row.items()})
 
 
 def _print(report: ScreenReport, *, as_json: bool, as_csv: bool) -> None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dualion.cli.channels import HOT
 from dualion.cli.listing import Column, one_form, print_csv, print_json, print_table
 from dualion.cli.selection import CsvOption, FingerprintOption, JsonOption, StoreOption, reading
+from dualion.cli.temperature import TemperatureOption, kelvins
 from dualion.errors import InputError
 
 if TYPE_CHECKING:
@@ -47,9 +47,7 @@ def verdict(
     *,
     store: StoreOption = None,
     fingerprint: FingerprintOption = None,
-    temperature: Annotated[
-        list[float] | None, typer.Option("--temperature", help="In K; may be given again.")
-    ] = None,
+    temperature: TemperatureOption = None,
     want: Annotated[
         str | None, typer.Option("--want", help="Best first: 'dual', or 'block:Cu' for an ion.")
     ] = None,
@@ -80,7 +78,7 @@ def verdict(
     from dualion.launch.run import prepare
 
     one_form(as_json=as_json, as_csv=as_csv)
-    kelvins = _temperatures(temperature)
+    wanted_kelvins = tuple(dict.fromkeys(kelvins(temperature)))
     wish = read_wish(want) if want is not None else None
     measured = _criteria(
         criteria,
@@ -99,7 +97,7 @@ def verdict(
             asked,
             opened,
             measured,
-            kelvins,
+            wanted_kelvins,
             fingerprint,
             every=bool(campaigns),
             images=page is not None or as_json,
@@ -118,18 +116,6 @@ def verdict(
         print_table([_shown(each) for each in verdicts], SHOWN)
         for line in dict.fromkeys(line for each in verdicts for line in _told(each)):
             typer.echo(line)
-
-
-def _temperatures(given: list[float] | None) -> tuple[float, ...]:
-    kelvins = tuple(dict.fromkeys(given or [300.0]))
-    for each in kelvins:
-        if not 0.0 < each <= HOT:
-            raise InputError(
-                f"{each} K is no temperature of a solid",
-                where="--temperature",
-                remedy=f"give one above 0 and up to {HOT:.0f} K",
-            )
-    return kelvins
 
 
 def _criteria(file: Path | None, options: dict[str, float | None]) -> Criteria:
@@ -167,7 +153,7 @@ def _studies(
     asked: Sequence[Prepared],
     store: BarrierStore,
     criteria: Criteria,
-    kelvins: tuple[float, ...],
+    temperatures: tuple[float, ...],
     fingerprint: str | None,
     *,
     every: bool,
@@ -190,7 +176,11 @@ def _studies(
             empty.append(prepared.file)
             continue
         made = study(
-            prepared.campaign, prepared.framework, records, criteria=criteria, temperatures=kelvins
+            prepared.campaign,
+            prepared.framework,
+            records,
+            criteria=criteria,
+            temperatures=temperatures,
         )
         # Campaigns that differ in their engines ask the same of the store.
         if made.verdicts not in [each.verdicts for each in found]:

@@ -17,11 +17,17 @@ from dualion.analysis.diffusion import (
     spread_of,
 )
 from dualion.analysis.dopant import DopantDiffusivity, dopant_diffusivity
-from dualion.analysis.jumps import ClassBarrier, class_barriers, dopant_network, jump_network
+from dualion.analysis.jumps import (
+    ClassBarrier,
+    class_barriers,
+    dopant_network,
+    is_dopant,
+    jump_network,
+)
 from dualion.analysis.percolation import Channels, channels
 from dualion.analysis.vibration import Attempt
 from dualion.errors import InputError
-from dualion.records import LevelOfTheory, Mechanism, Record
+from dualion.records import LevelOfTheory, Record
 from dualion.workflows.pair import network_of
 
 if TYPE_CHECKING:
@@ -134,8 +140,7 @@ def crossings(
             temperatures=tuple(temperatures),
             frequency=attempt_frequency,
         )
-        is_dopant = arrangement == "dilute" and ion != campaign.pair[0]
-        if is_dopant and network.mechanism is Mechanism.VACANCY:
+        if is_dopant(kinds[key][0]):
             host, _ = chosen.get((campaign.pair[0], "pure", fingerprint), (None, {}))
             found.append(_dopant(shared, host))
         else:
@@ -264,8 +269,9 @@ def records_by_kind(
         If no record fits.
     """
     kinds: dict[tuple[str, str, str], list[HopRecord]] = defaultdict(list)
+    classes = {each.class_id for each in network.classes}
     for record in records:
-        if _belongs(record, campaign, framework, network):
+        if record.hop.class_id in classes and _belongs(record, campaign, framework):
             key = (record.moving_ion, record.arrangement.label, record.theory.fingerprint)
             kinds[key].append(record)
     if not kinds:
@@ -277,13 +283,10 @@ def records_by_kind(
     return dict(kinds)
 
 
-def _belongs(
-    record: HopRecord, campaign: Campaign, framework: Framework, network: HopNetwork
-) -> bool:
+def _belongs(record: HopRecord, campaign: Campaign, framework: Framework) -> bool:
     return (
         record.framework == framework.name
         and record.provenance.framework_fingerprint == framework.fingerprint
         and record.hop.mechanism is campaign.mechanism
         and record.moving_ion in campaign.pair
-        and record.hop.class_id in {each.class_id for each in network.classes}
     )

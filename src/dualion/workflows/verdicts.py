@@ -11,7 +11,6 @@ from dualion.analysis.jumps import class_barriers, dopant_network, jump_network
 from dualion.analysis.passage import Passage, not_looked_at, passage
 from dualion.analysis.study import Study
 from dualion.analysis.verdict import PairVerdict, judge
-from dualion.analysis.windows import openings
 from dualion.errors import InputError
 from dualion.workflows.crossing import records_by_kind
 from dualion.workflows.pair import network_of
@@ -105,7 +104,6 @@ def study(
         campaign=campaign.name,
         framework=framework,
         network=network,
-        openings=openings(network),
         records=tuple(used),
         verdicts=tuple(found),
     )
