@@ -35,9 +35,9 @@ CAP = 150
 
 
 @cache
-def prior() -> Source:
-    """CHGNet."""
-    return build_source(get_engine("chgnet", device="cpu").choice)
+def prior(model: str) -> Source:
+    """Forces of a model that ships with its package."""
+    return build_source(get_engine(model, device="cpu").choice)
 
 
 def _relaxed(atoms: Any, evaluate: Evaluator, fmax: float) -> None:  # noqa: ANN401 - ASE
@@ -70,10 +70,10 @@ def _band(images: list[Any], evaluate: Evaluator, fmax: float) -> bool:
     return bool(FIRE(neb, logfile=None).run(fmax=fmax, steps=CAP))
 
 
-def _cheap_band(hop: str) -> list[Any]:
-    """Return a band that CHGNet has converged, between ends that it has relaxed."""
+def _cheap_band(hop: str, model: str) -> list[Any]:
+    """Return a band that the model has converged, between ends that it has relaxed."""
     first, last = states(hop)
-    evaluate = Evaluator(prior())
+    evaluate = Evaluator(prior(model))
     for atoms in (first, last):
         _relaxed(atoms, evaluate, 0.02)
     images = _guess(first, last)
@@ -81,15 +81,17 @@ def _cheap_band(hop: str) -> list[Any]:
     return images
 
 
-def plain(hop: str, evaluate: Evaluator, fmax: float, *, cheap: bool = False) -> dict[str, Any]:
+def plain(
+    hop: str, evaluate: Evaluator, fmax: float, *, model: str | None = None
+) -> dict[str, Any]:
     """Plain ASE: BFGS for the ends, FIRE for the climbing band of three images."""
-    images = _cheap_band(hop) if cheap else list(states(hop))
+    images = _cheap_band(hop, model) if model else list(states(hop))
     ends = []
     for atoms in (images[0], images[-1]):
         before = evaluate.calls
         _relaxed(atoms, evaluate, fmax)
         ends.append(evaluate.calls - before)
-    if not cheap:
+    if not model:
         images = _guess(*images)
     converged = _band(images, evaluate, fmax)
     energies = [float(image.get_potential_energy()) for image in images]
@@ -97,10 +99,15 @@ def plain(hop: str, evaluate: Evaluator, fmax: float, *, cheap: bool = False) ->
 
 
 def ours(
-    hop: str, evaluate: Evaluator, fmax: float, *, cheap: bool, surrogate: bool = False
+    hop: str,
+    evaluate: Evaluator,
+    fmax: float,
+    *,
+    model: str | None = None,
+    surrogate: bool = False,
 ) -> dict[str, Any]:
     """Relax and search with dualion: on the engine itself, or on a surrogate of it."""
-    images = _cheap_band(hop) if cheap else list(states(hop))
+    images = _cheap_band(hop, model) if model else list(states(hop))
     settings = RelaxSettings(fmax=fmax)
     mirror = _mirror(hop)
     states_ = []
@@ -109,12 +116,12 @@ def ours(
             states_.append(_mirrored(states_[0], mirror))
             continue
         start = Geometry.from_atoms(atoms)
-        if surrogate:
-            states_.append(relax_by_surrogate(start, evaluate, prior(), settings))
+        if model and surrogate:
+            states_.append(relax_by_surrogate(start, evaluate, prior(model), settings))
         else:
             states_.append(relax(start, evaluate, settings))
     first, last = (state.geometry for state in states_)
-    if cheap:  # the ends have moved, the images between them go along
+    if model:  # the ends have moved, the images between them go along
         xyz = np.array([image.positions for image in images])
         share = np.linspace(0.0, 1.0, len(xyz))[:, None, None]
         xyz = xyz + (1.0 - share) * (first.xyz - xyz[0]) + share * (last.xyz - xyz[-1])
@@ -129,8 +136,8 @@ def ours(
     )
     band = BandSettings(fmax=fmax)
     guess = partial(images_between, cell=path.images.cell, species=path.images.species)
-    if surrogate:
-        found = run_surrogate(path, evaluate, prior(), band, guess=guess)
+    if model and surrogate:
+        found = run_surrogate(path, evaluate, prior(model), band, guess=guess)
     else:
         found = run_adaptive(path, evaluate, band, guess=guess)
     result = _told(
@@ -181,8 +188,9 @@ def _told(energies: list[float], ends: list[int], calls: int, *, converged: bool
 
 WAYS: dict[str, Callable[[str, Evaluator, float], dict[str, Any]]] = {
     "plain": plain,
-    "plain-chgnet": partial(plain, cheap=True),
-    "adaptive": partial(ours, cheap=False),
-    "adaptive-chgnet": partial(ours, cheap=True),
-    "surrogate": partial(ours, cheap=True, surrogate=True),
+    "plain-chgnet": partial(plain, model="chgnet"),
+    "adaptive": ours,
+    "adaptive-chgnet": partial(ours, model="chgnet"),
+    "surrogate": partial(ours, model="chgnet", surrogate=True),
+    "surrogate-7net": partial(ours, model="7net-0", surrogate=True),
 }

@@ -96,7 +96,7 @@ class Killed(BaseException):
     """What a kill looks like from inside."""
 
 
-@pytest.mark.parametrize("after", [1, 2])
+@pytest.mark.parametrize("after", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_band_that_is_killed_goes_on_from_its_last_call(path, pairs, tmp_path, after):
     whole = converge_band(path, pairs[1], BAND)
     assert whole.force_calls > after

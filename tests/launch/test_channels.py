@@ -12,6 +12,7 @@ import pytest
 from dualion.analysis.diffusion import BOLTZMANN
 
 
+@pytest.mark.slow
 def test_channels_and_diffusivity_follow_from_the_barriers_of_a_run(bench):
     campaign = str(bench.campaign())
     ran = bench.run("run", campaign)

@@ -91,6 +91,7 @@ def test_another_campaign_of_the_same_name_is_refused_with_what_differs(on_clust
     assert "another name" in done.stderr
 
 
+@pytest.mark.slow
 def test_two_workers_compute_nothing_twice(cluster_in):
     alone = cluster_in("alone")
     alone.ok("run", str(alone.bench.campaign(text=TWO)), "--workers", "1", "--quiet")
@@ -126,7 +127,9 @@ def rocket(on_cluster):
     )
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_a_killed_worker_is_recovered_and_goes_on_from_its_checkpoint(cluster_in, number):
     quiet = cluster_in("quiet")
     quiet.ok("run", str(quiet.bench.campaign()), "--workers", "1", "--quiet")
@@ -173,6 +176,7 @@ def test_a_result_outlives_a_database_that_stays_away(cluster_in, tmp_path):
         assert all(count == 1 for count in (on_cluster.bench.calls() & calls).values())
 
 
+@pytest.mark.slow
 def test_a_living_job_that_is_wrongly_run_again_gives_one_record(cluster_in):
     quiet = cluster_in("quiet")
     quiet.ok("run", str(quiet.bench.campaign()), "--workers", "1", "--quiet")
@@ -221,6 +225,7 @@ def test_jobs_go_only_where_their_engine_is(on_cluster):
     assert on_cluster.finished()
 
 
+@pytest.mark.slow
 def test_a_cancelled_campaign_does_not_run_and_is_taken_up_again(on_cluster):
     campaign = str(on_cluster.bench.campaign())
     on_cluster.ok("submit", campaign)
@@ -261,6 +266,7 @@ def test_a_poisoned_end_point_fails_alone_and_says_why(on_cluster):
     assert on_cluster.finished()
 
 
+@pytest.mark.slow
 def test_an_unconverged_band_goes_on_from_its_last_step_when_asked(cluster_in):
     text = TWO.replace(
         "doping: [pure, dilute, {{fraction: 0.25, arrangements: 3}}]", "doping: [pure]"

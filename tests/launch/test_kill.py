@@ -8,6 +8,7 @@ import sqlite3
 import time
 
 import numpy as np
+import pytest
 
 from dualion.engines.checkpoint import LOG_NAME
 from dualion.store.base import BarrierFilter
@@ -22,6 +23,7 @@ def stored(bench):
         return [record.record_id for record in store.query(BarrierFilter())]
 
 
+@pytest.mark.slow
 def test_ten_kills_at_random_moments_cost_at_most_the_force_calls_in_flight(bench_in):
     quiet = bench_in("quiet", pause=0.02)
     expected = quiet.table(str(quiet.campaign()), "--workers", str(WORKERS))

@@ -65,6 +65,7 @@ def test_a_run_inside_takes_what_points_gave_and_the_other_way_round(bench):
     assert bench.calls() == calls
 
 
+@pytest.mark.slow
 def test_kills_cost_the_points_in_flight_and_no_other(bench_in):
     inside = bench_in("inside", pause=0.02)
     inside.table(str(inside.campaign(text=INSIDE)))

@@ -183,6 +183,7 @@ def test_a_point_that_fizzles_is_told_and_run_again(on_cluster):
     assert not paused(on_cluster)
 
 
+@pytest.mark.slow
 def test_killed_workers_are_recovered_and_no_point_is_computed_twice(cluster_in, undisturbed):
     calls, records = undisturbed
     on_cluster = cluster_in("bench", pause=0.0)
@@ -207,6 +208,7 @@ def test_killed_workers_are_recovered_and_no_point_is_computed_twice(cluster_in,
     assert set(records) == {each["record_id"] for each in on_cluster.outcomes().values()}
 
 
+@pytest.mark.slow
 def test_a_failing_point_fails_its_hop_alone_and_is_computed_again_when_asked(on_cluster):
     on_cluster.ok("submit", str(on_cluster.bench.campaign(text=OUTER)))
     on_cluster.bench.environment["COUNTING_POISON"] = "Ag"
@@ -221,6 +223,7 @@ def test_a_failing_point_fails_its_hop_alone_and_is_computed_again_when_asked(on
     assert on_cluster.finished()
 
 
+@pytest.mark.slow
 def test_two_campaigns_wait_for_one_point_and_both_go_on(on_cluster):
     for name in ("first", "second"):
         on_cluster.ok("submit", str(on_cluster.bench.campaign(name, text=PURE)))

@@ -109,6 +109,7 @@ def banded(folder):
     )
 
 
+@pytest.mark.slow
 def test_a_killed_screen_computes_nothing_twice(bench_in):
     quiet = bench_in("quiet", pause=0.02)
     first = quiet.run(*banded(write_folder(quiet)), "--json")

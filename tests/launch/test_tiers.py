@@ -55,7 +55,7 @@ def calls_of(bench, prefix):
     }
 
 
-@pytest.mark.parametrize("method", ["full", "adaptive"])
+@pytest.mark.parametrize("method", [pytest.param("full", marks=pytest.mark.slow), "adaptive"])
 def test_the_second_tier_has_its_own_lattice_and_starts_where_the_first_has_ended(two, method):
     state = run(two, method=method).state
     assert not state.failed
@@ -138,6 +138,7 @@ def test_a_hop_whose_job_dies_is_told_and_the_rest_is_promoted(two, monkeypatch)
     assert "its pair goes alone" in told
 
 
+@pytest.mark.slow
 def test_kills_in_both_tiers_cost_at_most_the_calls_in_flight(bench_in):
     short = text(tiers=TIERS.replace("lowest 1 per ion", "all"))
     short = short.replace(", {{fraction: 0.12, arrangements: 2}}", "")

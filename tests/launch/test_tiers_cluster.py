@@ -33,6 +33,7 @@ def engines(rows):
     return Counter(row["engine"] for row in rows)
 
 
+@pytest.mark.slow
 def test_a_campaign_of_two_tiers_gives_what_the_local_run_gives(on_two):
     campaign = str(on_two.bench.campaign("metal", text()))
     on_two.ok("run", campaign, "--workers", "1", "--quiet")

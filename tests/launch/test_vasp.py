@@ -129,6 +129,7 @@ def on_pad(cluster_in, potcars, name: str, *, walltime: str = "00:30:00"):
     return made
 
 
+@pytest.mark.slow
 def test_fireworks_gives_what_the_local_run_gives(local, cluster_in, potcars):
     _, rows, _ = local
     on_cluster = on_pad(cluster_in, potcars, "pad")
