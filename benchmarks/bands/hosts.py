@@ -14,6 +14,7 @@ from stash import Stash
 
 from dualion.engines.jobs import relax_structure
 from dualion.engines.registry import EngineChoice
+from dualion.launch.task import bound_arguments, original
 from dualion.records import EndPoints, Geometry, HostState, content_hash
 from dualion.structures.library import find_library
 from dualion.structures.supercell import build_supercell
@@ -156,16 +157,20 @@ def _cut(case: Case, campaign: Campaign, host: HostState) -> dict[str, Any]:
     records = [job for job in jobs if job.metadata.get("kind") == "record"]
     paths = [job for job in jobs if job.metadata.get("kind") == "path"]
     for record, path in zip(records, paths, strict=True):
-        question = record.function_args[0]
+        question = _arguments(record)["question"]
         wanted = (question.hop.member > 0) == case.second_member
         if question.hop.class_id == case.hop_class and question.moving_ion == case.mover and wanted:
-            _, _, endpoints, used, _, seed = path.function_args
+            asked = _arguments(path)
             return {
-                "endpoints": endpoints.model_dump(mode="json"),
-                "host": used.model_dump(mode="json"),
-                "seed": seed,
+                "endpoints": asked["endpoints"].model_dump(mode="json"),
+                "host": asked["host"].model_dump(mode="json"),
+                "seed": asked["seed"],
                 "label": question.hop.label,
                 "broken_symmetry": host.broken_symmetry,
                 "image_distance": host.supercell.min_image_distance,
             }
     raise LookupError(f"the flow of {case.framework} has no hop for {case.name}")
+
+
+def _arguments(job: Job) -> dict[str, Any]:
+    return dict(bound_arguments(original(job), job.function_args, job.function_kwargs))

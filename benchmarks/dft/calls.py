@@ -100,8 +100,8 @@ def table(work: Path) -> None:
     pieces = [json.loads(file.read_text()) for file in sorted(work.glob("*.json"))]
     (HERE / "results.json").write_text(json.dumps(pieces, indent=1) + "\n")
     found = {(p["hop"], p["way"]): p for p in pieces}
-    print("| hop | " + " | ".join(ways.WAYS) + " | plain over surrogate |")
-    print("|---" * (len(ways.WAYS) + 2) + "|")
+    print("| hop | " + " | ".join(ways.WAYS) + " | plain over surrogate | over surrogate-7net |")
+    print("|---" * (len(ways.WAYS) + 3) + "|")
     for hop in HOPS:
         cells = []
         for way in ways.WAYS:
@@ -110,9 +110,10 @@ def table(work: Path) -> None:
             cells.append(
                 "–" if piece is None else f"{piece['calls']}{star} ({piece['barrier']:.3f})"
             )
-        ends = [found.get((hop, way)) for way in ("plain", "surrogate")]
-        ratio = f"{ends[0]['calls'] / ends[1]['calls']:.1f}" if all(ends) else "–"
-        print(f"| {hop} | " + " | ".join(cells) + f" | {ratio} |")
+        for way in ("surrogate", "surrogate-7net"):
+            ends = [found.get((hop, each)) for each in ("plain", way)]
+            cells.append(f"{ends[0]['calls'] / ends[1]['calls']:.1f}" if all(ends) else "–")
+        print(f"| {hop} | " + " | ".join(cells) + " |")
 
 
 def main() -> None:
