@@ -8,6 +8,8 @@ ASE are known (results.json); SevenNet, which differs from it about as much as f
 stands in for CHGNet. Only the calls of CHGNet count.
 """
 
+# ruff: noqa: E402 - the environment comes before numpy and torch
+
 from __future__ import annotations
 
 import argparse
@@ -18,7 +20,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-os.environ["OMP_NUM_THREADS"] = "1"  # before numpy and torch come in
+os.environ["OMP_NUM_THREADS"] = "1"
 for _variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
     os.environ.pop(_variable, None)
 
@@ -38,12 +40,9 @@ from dualion.structures.equivalence import Equivalents, carry_over
 if TYPE_CHECKING:
     from hosts import Start
 
-    from dualion.records import EndPoints, Path as HopPath
 
 HERE = Path(__file__).parent
-CHOICE = EngineChoice(
-    name="chgnet", device="cpu", prior=EngineChoice(name="7net-0", device="cpu")
-)
+CHOICE = EngineChoice(name="chgnet", device="cpu", prior=EngineChoice(name="7net-0", device="cpu"))
 SAME_STATE = 0.005
 """eV: a host is that of the stored references if an end point has the same energy."""
 
@@ -150,8 +149,8 @@ Written by `python benchmarks/bands/surrogate.py`; do not edit. The hops, the re
 (`ase-fire`) and `adaptive` are those of [the table of band methods](README.md).
 
 `method: surrogate` with CHGNet as the engine and 7net-0 as its `prior`, all else default. CHGNet
-stands in for a density functional: its references can be afforded. **Only CHGNet's calls count**; the
-prior's, some hundreds a hop, do not, so this pays where a call of the engine is far dearer.
+stands in for a density functional: its references can be afforded. **Only CHGNet's calls count**;
+the prior's, some hundreds a hop, do not, so this pays where a call of the engine is far dearer.
 
 Geometric mean of plain ASE's calls over the surrogate's, ends included in both:
 
@@ -162,8 +161,8 @@ Geometric mean of plain ASE's calls over the surrogate's, ends included in both:
 Within 10 meV of the reference: {close} of {judged}; of sound references {sound_close} of {sound}.
 Beyond 30 meV: {wrong}; of these converged: {silent}. Not converged: {open}.
 
-Energies in eV above the own initial state; deviation of the barrier / of the highest energy itself on
-the common scale, in meV; calls are ends + band.
+Energies in eV above the own initial state; deviation of the barrier / of the highest energy itself
+on the common scale, in meV; calls are ends + band.
 
 | hop | half | reference | surrogate | deviation | calls | plain ASE | adaptive | ratio | outcome |
 |---|---|---|---|---|---|---|---|---|---|

@@ -36,7 +36,7 @@ CAP = 150
 
 @cache
 def prior(model: str) -> Source:
-    """Forces of a model that ships with its package."""
+    """Return the forces of a model that ships with its package."""
     return build_source(get_engine(model, device="cpu").choice)
 
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import signal
+import time
 
+import numpy as np
 import pytest
+from pymatgen.io.vasp.inputs import Poscar
 
+from dualion.engines.vasp.outputs import electronic_steps, image_folders
 from dualion.errors import InputError
 from dualion.launch.clusterprofile import ClusterProfile, Resources
 from dualion.launch.ranks import check_ranks
@@ -143,6 +148,55 @@ def test_fireworks_gives_what_the_local_run_gives(local, cluster_in, potcars):
     assert found == expected(rows, 1e-6)
     assert not list((on_cluster.work / "checkpoints").glob("*"))
     assert list((on_cluster.work / "vasp").glob("*/run-1/INCAR.gz"))
+
+
+def bands_under_way(on_cluster):
+    """Runs of bands in the checkpoints of jobs that have not ended."""
+    runs = (on_cluster.work / "checkpoints").glob("*/vasp/run-*")
+    return [run for run in sorted(runs) if image_folders(run)]
+
+
+def fractional(places, name):
+    return np.array([Poscar.from_file(str(place / name)).structure.frac_coords for place in places])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_worker_stopped_in_a_band_goes_on_from_its_images(local, cluster_in, potcars, number):
+    """As a queue stops it at its wall time, or a node goes down, behind FireWorks."""
+    _, rows, _ = local
+    on_cluster = on_pad(cluster_in, potcars, "pad")
+    on_cluster.ok("submit", str(on_cluster.bench.campaign("metal", VASP)))
+    on_cluster.bench.environment["VASP_STANDIN_PAUSE"] = "0.5"
+    worker = on_cluster.bench.start(
+        "rocket", "rapidfire", "--profile", str(on_cluster.folder / "launch" / "here.yaml")
+    )
+    deadline = time.monotonic() + 300
+    while not (
+        (bands := bands_under_way(on_cluster))
+        and all(len(electronic_steps(p / "OSZICAR")) >= 3 for p in image_folders(bands[0]))
+    ):
+        assert time.monotonic() < deadline
+        assert worker.poll() is None, worker.communicate()
+        time.sleep(0.1)
+    worker.send_signal(number)
+    worker.communicate(timeout=120)
+    del on_cluster.bench.environment["VASP_STANDIN_PAUSE"]
+    (run,) = bands
+    left = fractional(image_folders(run), "CONTCAR")
+    (found,) = json.loads(on_cluster.ok("recover", "--json"))
+    assert found["what"] == ("lost" if number == signal.SIGKILL else "fizzled")
+
+    on_cluster.ok("launch")
+    assert on_cluster.finished()
+    kept = on_cluster.work / "vasp" / run.parent.parent.name / "run-2"
+    apart = fractional(image_folders(kept), "POSCAR.gz") - left
+    assert np.abs(apart - np.rint(apart)).max() < 1e-8
+    barriers = {
+        each["metadata"]["record_id"]: each["metadata"]["forward"]
+        for each in on_cluster.raw_records()
+    }
+    assert barriers == expected(rows, 0.005)
 
 
 def test_images_and_ranks_are_checked_before_anything_is_submitted(bench, tmp_path):
