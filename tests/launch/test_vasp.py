@@ -6,6 +6,7 @@ import importlib.util
 import json
 import signal
 import time
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -156,6 +157,21 @@ def bands_under_way(on_cluster):
     return [run for run in sorted(runs) if image_folders(run)]
 
 
+def at_rest(on_cluster):
+    """Newest run of a band, once nothing in it moves any more, and where its images are."""
+    deadline = time.monotonic() + 60
+    before = None
+    while time.monotonic() < deadline:
+        run = bands_under_way(on_cluster)[-1]
+        with suppress(OSError, ValueError):  # the last file is being written
+            now = run, fractional(image_folders(run), "CONTCAR").tolist()
+            if now == before:
+                return run, np.array(now[1])
+            before = now
+        time.sleep(2.0)
+    raise AssertionError("VASP goes on without its worker")
+
+
 def fractional(places, name):
     return np.array([Poscar.from_file(str(place / name)).structure.frac_coords for place in places])
 
@@ -174,7 +190,7 @@ def test_a_worker_stopped_in_a_band_goes_on_from_its_images(local, cluster_in, p
     deadline = time.monotonic() + 300
     while not (
         (bands := bands_under_way(on_cluster))
-        and all(len(electronic_steps(p / "OSZICAR")) >= 3 for p in image_folders(bands[0]))
+        and all(len(electronic_steps(p / "OSZICAR")) >= 3 for p in image_folders(bands[-1]))
     ):
         assert time.monotonic() < deadline
         assert worker.poll() is None, worker.communicate()
@@ -182,14 +198,14 @@ def test_a_worker_stopped_in_a_band_goes_on_from_its_images(local, cluster_in, p
     worker.send_signal(number)
     worker.communicate(timeout=120)
     del on_cluster.bench.environment["VASP_STANDIN_PAUSE"]
-    (run,) = bands
-    left = fractional(image_folders(run), "CONTCAR")
+    run, left = at_rest(on_cluster)  # the next stage may have begun before the signal
     (found,) = json.loads(on_cluster.ok("recover", "--json"))
     assert found["what"] == ("lost" if number == signal.SIGKILL else "fizzled")
 
     on_cluster.ok("launch")
     assert on_cluster.finished()
-    kept = on_cluster.work / "vasp" / run.parent.parent.name / "run-2"
+    following = f"run-{int(run.name.removeprefix('run-')) + 1}"
+    kept = on_cluster.work / "vasp" / run.parent.parent.name / following
     apart = fractional(image_folders(kept), "POSCAR.gz") - left
     assert np.abs(apart - np.rint(apart)).max() < 1e-8
     barriers = {
