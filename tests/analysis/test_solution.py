@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition
 
-from dualion.analysis.solution import Phase, balance, lowest_mixture
+from dualion.analysis.hull import Phase, lowest_mixture
+from dualion.analysis.solution import balance
 from dualion.errors import InputError
 from dualion.records import EngineStamp
 

@@ -6,80 +6,27 @@ be said is None, with the reason beside it.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field
 
+from dualion.analysis.hull import NOTHING, cheapest, is_stable, lowest_mixture
 from dualion.errors import InputError
-from dualion.records import EngineStamp, LevelOfTheory, Record
+from dualion.records import LevelOfTheory, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from dualion.records import Relaxed
+    from dualion.analysis.hull import Phase
 
     Array = NDArray[np.float64]
 
 NO_REFERENCES = "no reference phases were given ('dualion solution … --references')"
-_ALIKE = 1e-6
-"""Energies closer than this are the same, in eV/atom."""
-_NOTHING = 1e-7
-"""Share of atoms below which a phase takes no part."""
-
-
-class Phase(Record):
-    """A relaxed crystal: what it is made of, and its energy."""
-
-    name: str = Field(description="For messages: its file, or what it is.")
-    atoms: tuple[tuple[str, int], ...] = Field(description="Of the cell, by element.")
-    energy: float = Field(description="In eV per cell.")
-    stamp: EngineStamp
-    charge: int = 0
-
-    @property
-    def count(self) -> dict[str, int]:
-        """Atoms of the cell, by element."""
-        return dict(self.atoms)
-
-    @property
-    def size(self) -> int:
-        """Atoms of the cell."""
-        return sum(self.count.values())
-
-    @property
-    def formula(self) -> str:
-        """Formula of the whole cell, e.g. ``NaLi23P4S20Cl4``."""
-        from pymatgen.core import Composition
-
-        tokens = str(Composition(self.count).formula).split()
-        return "".join(re.sub(r"(?<=\D)1$", "", token) for token in tokens)
-
-    @property
-    def unit(self) -> tuple[str, float]:
-        """Reduced formula, e.g. ``NaCl``, and how many of it make the cell."""
-        from pymatgen.core import Composition
-
-        formula, number = Composition(self.count).get_reduced_formula_and_factor()
-        return str(formula), float(number)
-
-
-def phase_of(name: str, relaxed: Relaxed) -> Phase:
-    """Take composition and energy of a relaxed crystal."""
-    counted = Counter(relaxed.geometry.species)
-    return Phase(
-        name=name,
-        atoms=tuple(sorted(counted.items())),
-        energy=relaxed.energy,
-        stamp=relaxed.stamp,
-        charge=relaxed.charge,
-    )
 
 
 class Balance(Record):
@@ -205,72 +152,6 @@ def balance(
     return Balance.model_validate(found | {"absent": tuple(sorted(absent.items()))})
 
 
-@dataclass(frozen=True)
-class Mixture:
-    """The lowest mixture of some phases at a composition.
-
-    Attributes
-    ----------
-    energy
-        In eV, of as many atoms as the composition has.
-    amounts
-        Cells of each phase, shape (phases,).
-    """
-
-    energy: float
-    amounts: Array
-
-
-def lowest_mixture(phases: Sequence[Phase], atoms: Mapping[str, float]) -> Mixture | None:
-    """Find the mixture of phases that has the lowest energy at a composition: the convex hull.
-
-    Parameters
-    ----------
-    phases
-        Elements need not be among them.
-    atoms
-        The composition.
-
-    Returns
-    -------
-    Mixture or None
-        None if no mixture has this composition.
-    """
-    amounts = _cheapest(phases, atoms, [1] * len(phases))
-    if amounts is None:
-        return None
-    return Mixture(float(amounts @ [phase.energy for phase in phases]), amounts)
-
-
-def _cheapest(
-    phases: Sequence[Phase], atoms: Mapping[str, float], signs: Sequence[int]
-) -> Array | None:
-    """Cells of each phase, of given signs, that add up to some atoms at the lowest energy.
-
-    A linear program: pymatgen's hull asks for an energy of every element, which no exchange of
-    two ions between salts depends on.
-    """
-    from scipy.optimize import linprog
-
-    if not phases:
-        return None
-    names = sorted({*atoms, *(name for phase in phases for name, _ in phase.atoms)})
-    size = np.array([phase.size for phase in phases], dtype=float)
-    share = np.array([[phase.count.get(name, 0) for phase in phases] for name in names]) / size
-    scale = sum(abs(value) for value in atoms.values())
-    wanted = np.array([atoms.get(name, 0.0) for name in names]) / scale
-    energy = np.array([phase.energy for phase in phases]) / size
-    bounds = [(0.0, None) if sign > 0 else (None, 0.0) for sign in signs]
-    found = linprog(energy, A_eq=share, b_eq=wanted, bounds=bounds, method="highs")
-    if not found.success:
-        return None
-    taken = np.flatnonzero(np.abs(found.x) > _NOTHING)
-    exact = np.zeros(len(phases))  # free of the solver's tolerance
-    exact[taken] = np.linalg.lstsq(share[:, taken], wanted, rcond=None)[0]
-    cells: Array = exact * scale / size
-    return cells
-
-
 def _require_one_level(phases: Sequence[Phase]) -> None:
     first = phases[0]
     for phase in phases:
@@ -334,24 +215,19 @@ def _solved(
 
 def _exchange(host: Phase, references: Sequence[Phase], host_ion: str, ion: str) -> Array | None:
     """Cells used up (negative: formed) of each reference when one ion is exchanged."""
-    stable = [k for k, phase in enumerate(references) if _is_stable(phase, [host, *references])]
+    stable = [k for k, phase in enumerate(references) if is_stable(phase, [host, *references])]
     takes = [k for k in stable if references[k].count.get(ion)]
     gives = [k for k in stable if references[k].count.get(host_ion) and k not in takes]
     chosen = [*takes, *gives]
     # The lowest energy of the reaction is the highest of what is used up less what is formed.
     upside = [references[k].model_copy(update={"energy": -references[k].energy}) for k in chosen]
     signs = [1] * len(takes) + [-1] * len(gives)
-    found = _cheapest(upside, {ion: 1.0, host_ion: -1.0}, signs)
+    found = cheapest(upside, {ion: 1.0, host_ion: -1.0}, signs)
     if found is None:
         return None
     used = np.zeros(len(references))
     used[chosen] = found
     return used
-
-
-def _is_stable(phase: Phase, phases: Sequence[Phase]) -> bool:
-    lowest = lowest_mixture(phases, phase.count)
-    return lowest is None or phase.energy < lowest.energy + _ALIKE * phase.size
 
 
 def _no_exchange(references: Sequence[Phase], host_ion: str, ion: str) -> str:
@@ -410,7 +286,7 @@ def _apart(host: Phase, references: Sequence[Phase]) -> _Part:
 def _reaction(phases: Sequence[Phase], net: Array, doped: Phase) -> str:
     """Write a reaction; the first phase is the host, named by its cell if one cell takes part."""
     host = phases[0]
-    if abs(net[0] - 1.0) * host.size < _NOTHING:
+    if abs(net[0] - 1.0) * host.size < NOTHING:
         terms = [(1.0, host.formula), *_terms(phases[1:], net[1:])]
     else:
         terms = _terms(phases, net)
@@ -423,10 +299,10 @@ def _terms(phases: Sequence[Phase], amounts: Array) -> list[tuple[float, str]]:
     """Count the formula units of phases that take part."""
     taken: dict[str, float] = {}
     for phase, amount in zip(phases, amounts, strict=True):
-        if abs(amount) * phase.size > _NOTHING:
+        if abs(amount) * phase.size > NOTHING:
             name, units = phase.unit
             taken[name] = taken.get(name, 0.0) + float(amount) * units
-    return [(amount, name) for name, amount in taken.items() if abs(amount) > _NOTHING]
+    return [(amount, name) for name, amount in taken.items() if abs(amount) > NOTHING]
 
 
 def _side(terms: Sequence[tuple[float, str]]) -> str:

@@ -57,25 +57,29 @@ class Study:
         pair = dict.fromkeys(ion for verdict in self.verdicts for ion in verdict.pair)
         return tuple(ion_descriptors(self.framework, ion, self.openings) for ion in pair)
 
+    def solution(self, verdict: PairVerdict, ion: str) -> tuple[Solution | None, str]:
+        """Return an ion's solution at a verdict's level of theory; else None, and why."""
+        of_ion = [
+            each
+            for each in self.solutions
+            if each.ion == ion
+            and each.host_ion == self.framework.working_ion
+            and each.framework_fingerprint == self.framework.fingerprint
+        ]
+        fit = next((each for each in of_ion if each.is_level_of(verdict.theory)), None)
+        if fit is not None or not of_ion:
+            return fit, "" if fit else NO_SOLUTION
+        levels = dict.fromkeys(each.theory.stamp.text for each in of_ion)
+        return None, (
+            "not computed at this level of theory and in this cell, "
+            f"only with {', '.join(levels)}: run 'dualion solution' as these records were"
+        )
+
     def ions_of(self, verdict: PairVerdict) -> tuple[IonDescriptors, ...]:
         """Describe the ions of a verdict, with the energies of its level of theory."""
         found = []
         for ion in verdict.pair:
-            of_ion = [
-                each
-                for each in self.solutions
-                if each.ion == ion
-                and each.host_ion == self.framework.working_ion
-                and each.framework_fingerprint == self.framework.fingerprint
-            ]
-            fit = next((each for each in of_ion if each.is_level_of(verdict.theory)), None)
-            levels = dict.fromkeys(each.theory.stamp.text for each in of_ion)
-            why = (
-                f"not computed at this level of theory or in this cell, only with "
-                f"{', '.join(levels)}: run 'dualion solution' with the engine of these records"
-                if levels
-                else NO_SOLUTION
-            )
+            fit, why = self.solution(verdict, ion)
             found.append(
                 ion_descriptors(self.framework, ion, self.openings, solution=fit, no_solution=why)
             )

@@ -240,13 +240,15 @@ def _behind(verdict: PairVerdict, studies: Sequence[Study]) -> Study:
 
 def _dissolved(verdict: PairVerdict, studies: Sequence[Study]) -> list[str]:
     """Tell whether the second ion goes in, where 'dualion solution' was run."""
-    ion = _behind(verdict, studies).ions_of(verdict)[1]
-    where = f"{ion.ion} in {ion.framework} [{verdict.theory.fingerprint[:6]}]"
+    found, _ = _behind(verdict, studies).solution(verdict, verdict.pair[1])
+    if found is None:
+        return []
+    where = f"{found.ion} in {found.framework} [{verdict.theory.fingerprint[:6]}]"
     lines = []
-    if ion.solution_energy is not None:
-        lines.append(f"solution, {where}: {ion.solution_energy:+.3f} eV: {ion.reaction}")
-    if ion.mixing_energy is not None:
-        lines.append(f"mixing, {where}: {ion.mixing_energy:+.3f} eV for each {ion.ion}")
+    if found.solution_energy is not None:
+        lines.append(f"solution, {where}: {found.solution_energy:+.3f} eV: {found.reaction}")
+    if found.mixing_energy is not None:
+        lines.append(f"mixing, {where}: {found.mixing_energy:+.3f} eV for each {found.ion}")
     return lines
 
 

@@ -100,12 +100,12 @@ def solve(
     began = time.monotonic()
     campaign, framework = asked.prepared.campaign, asked.prepared.framework
     require_room(runs)
-    kept = read_solutions(runs, campaign.name)
     folder = make_folder(runs / campaign.name)
     flow = solution_flow(campaign, framework, asked.prepared.engine, asked.references)
     with runner_in(
         folder, on_record=lambda _: None, workers=workers, pin=pin, observer=observer
     ) as runner:
+        kept = read_solutions(runs, campaign.name)
         log.info("solution energies of %s with %s", campaign.name, asked.prepared.engine.stamp())
         state = runner.run(flow)
         found = tuple(sorted(state.solutions, key=lambda each: campaign.pair.index(each.host_ion)))

@@ -13,7 +13,8 @@ from jobflow.core.job import Response, job
 from jobflow.core.reference import OnMissing
 
 from dualion import __version__
-from dualion.analysis.solution import SiteEnergy, Solution, balance, phase_of
+from dualion.analysis.hull import phase_of
+from dualion.analysis.solution import SiteEnergy, Solution, balance
 from dualion.engines.fingerprint import level_of_theory
 from dualion.errors import RunError, StructureError
 from dualion.records import Framework, Geometry, HostState, Mechanism, Record, Relaxed
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from jobflow.core.job import Job
 
-    from dualion.analysis.solution import Phase
+    from dualion.analysis.hull import Phase
     from dualion.engines.base import Engine
 
 
