@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition
 
-from dualion.analysis.hull import Phase, lowest_mixture
+from dualion.analysis.hull import ComputedPhase, lowest_mixture
 from dualion.analysis.solution import balance
 from dualion.errors import InputError
 from dualion.records import EngineStamp
@@ -19,7 +19,7 @@ STAMP = EngineStamp(engine="test", code="test", version="1")
 
 def phase(formula, energy, **fields):
     atoms = {str(element): int(n) for element, n in Composition(formula).items()}
-    return Phase(
+    return ComputedPhase(
         **{"name": formula, "atoms": tuple(sorted(atoms.items())), "stamp": STAMP} | fields,
         energy=energy,
     )

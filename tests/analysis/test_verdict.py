@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from dualion.analysis.criteria import Criteria, jump_rate, spread, trust_in
+from dualion.analysis.jumps import ClassBarrier, jump_network
 from dualion.analysis.passage import Movement, not_looked_at, passage
 from dualion.analysis.verdict import Answer, answer_of, judge
 from dualion.analysis.wish import ranked, read_wish
@@ -270,6 +271,56 @@ def test_the_truth_lies_within_the_bounds_whatever_is_hidden(
     for truth, bound in zip(whole.ranges, known.ranges, strict=True):
         assert bound.lowest <= truth.value + 1e-9
         assert bound.highest is None or bound.highest >= truth.value - 1e-9
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.lists(st.floats(-0.5, 0.5), min_size=4, max_size=4),
+    st.lists(st.floats(-0.5, 0.5), min_size=4, max_size=4),
+    st.lists(st.floats(0.02, 1.0), min_size=4, max_size=4),
+)
+def test_a_dopant_waits_for_vacancies_that_prefer_some_sites(
+    many, make_record, dopant, vacancy, rises
+):
+    orbits = list(dict.fromkeys(site.orbit for site in many.sites))
+    d, v = dict(zip(orbits, dopant, strict=True)), dict(zip(orbits, vacancy, strict=True))
+
+    def states(each):
+        first, last = each.orbits
+        return d[first] + v[last], d[last] + v[first]
+
+    saddle = {
+        each.class_id: max(states(each)) + rise
+        for each, rise in zip(many.classes, rises, strict=True)
+    }
+    records = [
+        make_record(
+            class_id=each.class_id,
+            moving_ion="Na",
+            host_ion="Li",
+            label="dilute",
+            forward=saddle[each.class_id] - states(each)[0],
+            reverse=saddle[each.class_id] - states(each)[1],
+            with_images=False,
+        )
+        for each in many.classes
+    ]
+    empty = {
+        each.class_id: ClassBarrier(
+            class_id=each.class_id,
+            forward=2.0 - v[each.orbits[1]],
+            reverse=2.0 - v[each.orbits[0]],
+            records=(),
+            error=0.0,
+        )
+        for each in many.classes
+    }
+    found = passage(many, records, "Na", criteria=EXACT, vacancies=jump_network(many, empty))
+    assert found.needs == "Li"
+    assert found.mismatch == pytest.approx(0.0, abs=1e-9)
+    for way in found.channels.found:
+        height = saddle[way.bottleneck] - min(d.values()) - min(v.values())
+        assert found.range(way.what).value == pytest.approx(height, abs=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from ase.calculators.emt import EMT
 
 from dualion.engines import calculators
 from dualion.engines.calculators import build_source
-from dualion.engines.registry import EngineChoice, EngineEntry
+from dualion.engines.entry import EngineEntry
+from dualion.engines.registry import EngineChoice
 from dualion.errors import EngineError, InputError
 
 EMT_CHOICE = EngineChoice(name="emt")

@@ -10,10 +10,11 @@ from ase.calculators.calculator import kpts2sizeandoffsets
 
 from dualion.engines import fingerprint, get_engine, job_scope, list_engines, registry
 from dualion.engines.calculators import build_source
+from dualion.engines.entry import EngineEntry
 from dualion.engines.fingerprint import level_of_theory, stamp_of
 from dualion.engines.jobs import relax_structure
 from dualion.engines.plane_waves import k_point_mesh, plane_wave_calculator
-from dualion.engines.registry import EngineChoice, EngineEntry, find_entry
+from dualion.engines.registry import EngineChoice, find_entry
 from dualion.errors import EngineError, EngineNotInstalledError, InputError
 from dualion.records import EngineStamp, Geometry
 from dualion.settings import RelaxSettings

@@ -8,11 +8,10 @@ import pytest
 
 from dualion.engines import registry
 from dualion.engines.base import Engine
+from dualion.engines.entry import BUILT_IN, EngineEntry
 from dualion.engines.fingerprint import checked_model, level_of_theory, stamp_of
 from dualion.engines.registry import (
-    BUILT_IN,
     EngineChoice,
-    EngineEntry,
     all_entries,
     entry_of,
     find_entry,

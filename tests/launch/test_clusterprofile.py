@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.metadata import distributions
+
 import pytest
 
 from dualion.errors import InputError
@@ -37,6 +39,14 @@ def test_what_init_writes_is_a_profile(tmp_path, scheduler):
     assert load_profile(file).scheduler == scheduler
     with pytest.raises(InputError, match="exists already"):
         write_profile(file, scheduler=scheduler)
+
+
+def test_init_lists_the_engines_that_are_installed_here(tmp_path):
+    file = write_profile(tmp_path / "here.yaml", scheduler="none", work=tmp_path)
+    packages = {"chgnet", "sevenn", "gpaw", "atomate2", "ase", "mace-torch", "matgl"}
+    here = {each.name.lower().replace("_", "-") for each in distributions()}
+    assert set(load_profile(file).engines) == packages & here
+    assert "emt" in file.read_text()
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ NOTHING = 1e-7
 """Share of atoms below which a phase takes no part."""
 
 
-class Phase(Record):
+class ComputedPhase(Record):
     """A relaxed crystal: what it is made of, and its energy."""
 
     name: str = Field(description="For messages: its file, or what it is.")
@@ -63,10 +63,10 @@ class Phase(Record):
         return str(formula), float(number)
 
 
-def phase_of(name: str, relaxed: Relaxed) -> Phase:
+def phase_of(name: str, relaxed: Relaxed) -> ComputedPhase:
     """Take composition and energy of a relaxed crystal."""
     counted = Counter(relaxed.geometry.species)
-    return Phase(
+    return ComputedPhase(
         name=name,
         atoms=tuple(sorted(counted.items())),
         energy=relaxed.energy,
@@ -91,7 +91,7 @@ class Mixture:
     amounts: Array
 
 
-def lowest_mixture(phases: Sequence[Phase], atoms: Mapping[str, float]) -> Mixture | None:
+def lowest_mixture(phases: Sequence[ComputedPhase], atoms: Mapping[str, float]) -> Mixture | None:
     """Find the mixture of phases that has the lowest energy at a composition: the convex hull.
 
     Parameters
@@ -113,7 +113,7 @@ def lowest_mixture(phases: Sequence[Phase], atoms: Mapping[str, float]) -> Mixtu
 
 
 def cheapest(
-    phases: Sequence[Phase], atoms: Mapping[str, float], signs: Sequence[int]
+    phases: Sequence[ComputedPhase], atoms: Mapping[str, float], signs: Sequence[int]
 ) -> Array | None:
     """Find the cells of each phase that add up to some atoms at the lowest energy.
 
@@ -155,7 +155,7 @@ def cheapest(
     return cells
 
 
-def is_stable(phase: Phase, phases: Sequence[Phase]) -> bool:
+def is_stable(phase: ComputedPhase, phases: Sequence[ComputedPhase]) -> bool:
     """Whether no mixture of phases is lower than one of them."""
     lowest = lowest_mixture(phases, phase.count)
     return lowest is None or phase.energy < lowest.energy + ALIKE * phase.size

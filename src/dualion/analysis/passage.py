@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -19,7 +20,7 @@ from dualion.analysis.percolation import AXES, DIMENSIONS, Channels, channels
 from dualion.records import Check, HopRecord, Outcome, Record
 
 if TYPE_CHECKING:
-    from dualion.analysis.jumps import ClassBarrier
+    from dualion.analysis.jumps import ClassBarrier, JumpNetwork
     from dualion.records import HopNetwork
 
 UNPROVEN = "its saddles are not proven to join its ends"
@@ -144,7 +145,12 @@ class Passage(Record):
 
 
 def passage(
-    network: HopNetwork, records: Iterable[HopRecord], ion: str, *, criteria: Criteria
+    network: HopNetwork,
+    records: Iterable[HopRecord],
+    ion: str,
+    *,
+    criteria: Criteria,
+    vacancies: JumpNetwork | None = None,
 ) -> Passage:
     """Find by which barrier an ion gets through, and within which bounds.
 
@@ -165,6 +171,9 @@ def passage(
         Symbol.
     criteria
         Errors, and whether saddles must be proven.
+    vacancies
+        For a dopant, the network of the host's own vacancies, whose energies differ from site to
+        site; None: they are taken to be alike.
 
     Raises
     ------
@@ -185,7 +194,7 @@ def passage(
     }
     missing = _missing(network, everything, barriers)
     # A dopant moves by itself; all other vacancies are the carriers.
-    make = dopant_network if is_dopant(everything[0]) else jump_network
+    make = partial(dopant_network, host=vacancies) if is_dopant(everything[0]) else jump_network
     jumps = make(network.model_copy(update={"ion": ion}), barriers)
     high = make(network, {k: b.raised(ranges[k].above) for k, b in barriers.items()})
     low = make(network, {k: b.raised(-ranges[k].below) for k, b in barriers.items()})

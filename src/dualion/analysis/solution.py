@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dualion.analysis.hull import Phase
+    from dualion.analysis.hull import ComputedPhase
 
     Array = NDArray[np.float64]
 
@@ -93,13 +93,13 @@ class Solution(Balance):
 
 
 def balance(
-    host: Phase,
-    doped: Phase,
-    references: Sequence[Phase],
+    host: ComputedPhase,
+    doped: ComputedPhase,
+    references: Sequence[ComputedPhase],
     *,
     host_ion: str,
     ion: str,
-    full: Phase | None = None,
+    full: ComputedPhase | None = None,
 ) -> Balance:
     r"""Work out what it costs to exchange ions of a host for others.
 
@@ -152,7 +152,7 @@ def balance(
     return Balance.model_validate(found | {"absent": tuple(sorted(absent.items()))})
 
 
-def _require_one_level(phases: Sequence[Phase]) -> None:
+def _require_one_level(phases: Sequence[ComputedPhase]) -> None:
     first = phases[0]
     for phase in phases:
         if phase.charge:
@@ -171,7 +171,7 @@ def _require_one_level(phases: Sequence[Phase]) -> None:
             )
 
 
-def _exchanged(host: Phase, doped: Phase, host_ion: str, ion: str) -> int:
+def _exchanged(host: ComputedPhase, doped: ComputedPhase, host_ion: str, ion: str) -> int:
     change = Counter(doped.count)
     change.subtract(host.count)
     number = change[ion]
@@ -188,7 +188,12 @@ _Part = tuple[dict[str, object], dict[str, str]]
 
 
 def _solved(
-    host: Phase, doped: Phase, references: Sequence[Phase], host_ion: str, ion: str, number: int
+    host: ComputedPhase,
+    doped: ComputedPhase,
+    references: Sequence[ComputedPhase],
+    host_ion: str,
+    ion: str,
+    number: int,
 ) -> _Part:
     if not references:
         return {}, {"solution_energy": NO_REFERENCES}
@@ -213,7 +218,9 @@ def _solved(
     }, {}
 
 
-def _exchange(host: Phase, references: Sequence[Phase], host_ion: str, ion: str) -> Array | None:
+def _exchange(
+    host: ComputedPhase, references: Sequence[ComputedPhase], host_ion: str, ion: str
+) -> Array | None:
     """Cells used up (negative: formed) of each reference when one ion is exchanged."""
     stable = [k for k, phase in enumerate(references) if is_stable(phase, [host, *references])]
     takes = [k for k in stable if references[k].count.get(ion)]
@@ -230,7 +237,7 @@ def _exchange(host: Phase, references: Sequence[Phase], host_ion: str, ion: str)
     return used
 
 
-def _no_exchange(references: Sequence[Phase], host_ion: str, ion: str) -> str:
+def _no_exchange(references: Sequence[ComputedPhase], host_ion: str, ion: str) -> str:
     for symbol in (ion, host_ion):
         if not any(phase.count.get(symbol) for phase in references):
             return f"no reference holds {symbol}"
@@ -241,7 +248,12 @@ def _no_exchange(references: Sequence[Phase], host_ion: str, ion: str) -> str:
 
 
 def _mixed(
-    host: Phase, doped: Phase, full: Phase | None, host_ion: str, ion: str, number: int
+    host: ComputedPhase,
+    doped: ComputedPhase,
+    full: ComputedPhase | None,
+    host_ion: str,
+    ion: str,
+    number: int,
 ) -> _Part:
     if full is None:
         return {}, {"mixing_energy": f"the host of {ion} alone was not computed"}
@@ -260,7 +272,7 @@ def _mixed(
     return {"mixing_energy": energy / number}, {}
 
 
-def _apart(host: Phase, references: Sequence[Phase]) -> _Part:
+def _apart(host: ComputedPhase, references: Sequence[ComputedPhase]) -> _Part:
     """How the host stands against the references alone."""
     names = ("above_hull", "phase_separation")
     if not references:
@@ -283,7 +295,7 @@ def _apart(host: Phase, references: Sequence[Phase]) -> _Part:
     }, {}
 
 
-def _reaction(phases: Sequence[Phase], net: Array, doped: Phase) -> str:
+def _reaction(phases: Sequence[ComputedPhase], net: Array, doped: ComputedPhase) -> str:
     """Write a reaction; the first phase is the host, named by its cell if one cell takes part."""
     host = phases[0]
     if abs(net[0] - 1.0) * host.size < NOTHING:
@@ -295,7 +307,7 @@ def _reaction(phases: Sequence[Phase], net: Array, doped: Phase) -> str:
     return f"{_side(used)} → {_side([(1.0, doped.formula), *formed])}"
 
 
-def _terms(phases: Sequence[Phase], amounts: Array) -> list[tuple[float, str]]:
+def _terms(phases: Sequence[ComputedPhase], amounts: Array) -> list[tuple[float, str]]:
     """Count the formula units of phases that take part."""
     taken: dict[str, float] = {}
     for phase, amount in zip(phases, amounts, strict=True):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dualion.cli.computing import QuietOption, RunsOption, WorkersOption
 from dualion.cli.listing import print_json
 from dualion.cli.places import places, store_address
 from dualion.errors import InputError
@@ -22,11 +23,8 @@ FAILED_JOBS = 4
 
 def run(
     campaign: Annotated[Path, typer.Argument(help="The campaign file (YAML).")],
-    workers: Annotated[
-        int | None,
-        typer.Option("--workers", "-w", min=1, help="Worker processes (default: one per core)."),
-    ] = None,
-    runs: Annotated[Path | None, typer.Option(help="Folder for runs (default: runs).")] = None,
+    workers: WorkersOption = None,
+    runs: RunsOption = None,
     store: Annotated[
         str | None,
         typer.Option(
@@ -44,7 +42,7 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, say what would be done, stop.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    quiet: QuietOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
 ) -> None:
     """Run a campaign: host, doped cells, hops, end points, bands of both ions, table.

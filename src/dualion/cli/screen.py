@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
+from dualion.cli.computing import QuietOption, RunsOption, WorkersOption
 from dualion.cli.listing import (
     Column,
     counted,
@@ -122,20 +123,15 @@ def screen(
     ] = None,
     name: Annotated[str, typer.Option("--name", help="Of the screen and its folder.")] = "screen",
     library: Annotated[Path | None, typer.Option("--library", help="Framework library.")] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option("--workers", "-w", min=1, help="Worker processes (default: one per core)."),
-    ] = None,
-    runs: Annotated[
-        Path | None, typer.Option("--runs", help="Folder for runs (default: runs).")
-    ] = None,
+    workers: WorkersOption = None,
+    runs: RunsOption = None,
     store: Annotated[
         str | None, typer.Option("--store", help="Barrier store of the bands; as for 'run'.")
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Bond valence only; say which pairs would go on.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    quiet: QuietOption = False,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
 ) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dualion.cli.computing import QuietOption, RunsOption, WorkersOption
 from dualion.cli.listing import Column, print_json, print_table
 from dualion.cli.places import places, store_address
 from dualion.cli.run import FAILED_JOBS
@@ -52,11 +52,8 @@ def validate(
         typer.Option("--only", help="Of this class, framework or pair; may be given again."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    workers: Annotated[
-        int | None,
-        typer.Option("--workers", "-w", min=1, help="Worker processes (default: one per core)."),
-    ] = None,
-    runs: Annotated[Path | None, typer.Option(help="Folder for runs (default: runs).")] = None,
+    workers: WorkersOption = None,
+    runs: RunsOption = None,
     store: Annotated[
         str | None,
         typer.Option(help="Barrier store (default: barriers.sqlite in the runs folder)."),
@@ -64,7 +61,7 @@ def validate(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Find every hop in its crystal, list them, stop.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    quiet: QuietOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:
     """Compute hops whose barriers the literature gives, and show how far the engine is off.

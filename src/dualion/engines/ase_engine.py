@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jobflow.core.job import Job
     from jobflow.core.reference import OutputReference
 
-    from dualion.engines.registry import EngineEntry
+    from dualion.engines.entry import EngineEntry
     from dualion.records import EngineStamp
     from dualion.settings import BandSettings, RelaxSettings
 

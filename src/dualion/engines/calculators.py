@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ase import Atoms
     from numpy.typing import NDArray
 
-    from dualion.engines.registry import EngineEntry
+    from dualion.engines.entry import EngineEntry
 
 THREADS = "DUALION_THREADS"
 """Environment variable: CPU threads per worker (default 1)."""

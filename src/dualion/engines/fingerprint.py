@@ -13,7 +13,8 @@ from dualion.errors import ModelFileError
 from dualion.records import EngineStamp, IntMatrix3, LevelOfTheory
 
 if TYPE_CHECKING:
-    from dualion.engines.registry import EngineChoice, EngineEntry
+    from dualion.engines.entry import EngineEntry
+    from dualion.engines.registry import EngineChoice
 
 
 def level_of_theory(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ase import Atoms
     from numpy.typing import NDArray
 
-    from dualion.engines.registry import EngineEntry
+    from dualion.engines.entry import EngineEntry
     from dualion.records import Geometry
 
     Array = NDArray[np.float64]

@@ -41,8 +41,6 @@ margin: 120        # seconds before its wall time at which a worker stops; anoth
 patience: 600      # seconds that a worker waits for a database that is away
 """
 
-_KNOWN = {"chgnet": "fast", "sevenn": "standard, accurate", "ase": "emt, for tests"}
-
 
 def write_profile(
     file: Path,
@@ -111,10 +109,17 @@ def write_profile(
 
 
 def _engines_here() -> dict[str, str]:
+    """List the packages of engines that are installed here, and what each of them offers."""
+    from dualion.engines.entry import BUILT_IN
     from dualion.engines.registry import installed_version
 
-    found = {name: note for name, note in _KNOWN.items() if installed_version(name)}
-    return found or {"chgnet": "fast"}
+    names: dict[str, list[str]] = {}
+    for entry in BUILT_IN:
+        if installed_version(entry.package):
+            told = f"{entry.name} ({entry.alias})" if entry.alias else entry.name
+            names.setdefault(entry.package, []).append(told)
+    found = {package: ", ".join(several) for package, several in names.items()}
+    return found or {"chgnet": "chgnet (fast)"}
 
 
 def _scratch() -> Path:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from jobflow.core.job import Job
 
-    from dualion.analysis.hull import Phase
+    from dualion.analysis.hull import ComputedPhase
     from dualion.engines.base import Engine
 
 
@@ -335,7 +335,7 @@ def make_solution(
     lowest = usable[0][1]
     left_out = [(name, _trouble(each)) for name, each in references if _trouble(each)]
     left_out += [(f"{ion} on {site}", why) for site, why in lost.items() if why]
-    kept: list[Phase] = [
+    kept: list[ComputedPhase] = [
         phase_of(name, each) for name, each in references if each is not None and not _trouble(each)
     ]
     end = None

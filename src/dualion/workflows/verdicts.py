@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dualion.analysis.criteria import trust_in
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from dualion.analysis.criteria import Criteria
+    from dualion.analysis.jumps import JumpNetwork
     from dualion.analysis.solution import Solution
     from dualion.records import Framework, HopNetwork, HopRecord
     from dualion.workflows.campaign import Campaign
@@ -141,18 +143,20 @@ def _verdicts(
     attempt: float | None,
 ) -> list[PairVerdict]:
     theory = next(iter(present.values()))[0].theory
+    own = present.get((campaign.pair[0], "pure"))
+    vacancies = jump_network(network, class_barriers(own)) if own else None
     passages: list[Passage] = []
     for ion, label in zip(campaign.pair, labels, strict=True):
         several = present.get((ion, label))
         passages.append(
-            passage(network, several, ion, criteria=criteria)
+            passage(network, several, ion, criteria=criteria, vacancies=vacancies)
             if several
             else not_looked_at(network, ion, label, trust=trust_in(theory, criteria))
         )
     found = []
     for kelvin in temperatures:
         speeds = [
-            _speed(network, present.get((ion, label)), ion, kelvin, each, attempt)
+            _speed(network, present.get((ion, label)), ion, kelvin, each, attempt, vacancies)
             for ion, label, each in zip(campaign.pair, labels, passages, strict=True)
         ]
         found.append(
@@ -178,6 +182,7 @@ def _speed(
     kelvin: float,
     each: Passage,
     attempt: float | None,
+    vacancies: JumpNetwork | None,
 ) -> Diffusivity | None:
     """Diffusivity by the classes that count, with the errors of the verdict."""
     if not records or not each.classes or attempt is None:
@@ -190,5 +195,5 @@ def _speed(
         for name, barrier in barriers.items()
     }
     moved = network.model_copy(update={"ion": ion})
-    make = dopant_network if each.needs else jump_network
+    make = partial(dopant_network, host=vacancies) if each.needs else jump_network
     return diffusivity(moved, varied, kelvin, attempt_frequency=attempt, make=make)

@@ -10,7 +10,7 @@ from dualion.records import EngineStamp
 from dualion.settings import BandSettings, RelaxSettings
 
 if TYPE_CHECKING:
-    from dualion.engines.registry import EngineEntry
+    from dualion.engines.entry import EngineEntry
 
 _BY_CAMPAIGN = frozenset({"NSW", "EDIFFG", "SPRING", "IMAGES", "LCLIMB", "IOPT"})
 """Tags that come from the campaign's settings, which have a fingerprint of their own."""
