@@ -24,14 +24,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dualion.analysis.polyanion import Polyanions
+    from dualion.analysis.solution import Solution
     from dualion.records import Framework, Geometry, HopRecord
 
     Array = NDArray[np.float64]
 
-NO_SOLUTION = (
-    "not computed: records hold no energies of the host with and without the dopant, nor of the "
-    "phases that it is exchanged with"
-)
+NO_SOLUTION = "not computed: run 'dualion solution' on the campaign, with --references"
+OWN_HOST = "it is the host's own ion"
 NO_IMAGES = "the record has no images"
 NO_HOST = "the host's geometry is not part of a record; only its distance to the saddle is"
 NO_POLYANIONS = "no covalent groups"
@@ -84,7 +83,14 @@ class IonDescriptors(Record):
         description="'1D', '2D', '3D': radius of the widest channel over the ion's, and the hop "
         "class that limits it."
     )
-    solution_energy: float | None = Field(None, description="Of the ion in the host, in eV.")
+    solution_energy: float | None = Field(
+        None, description="Of the ion in the host of the other, in eV for each that is exchanged."
+    )
+    mixing_energy: float | None = Field(
+        None, description="The same against the two hosts alone, in eV; no solution energy."
+    )
+    reaction: str = Field("", description="Whose energy the solution energy is.")
+    host_above_hull: float | None = Field(None, description="Of the host, in eV/atom.")
     absent: tuple[tuple[str, str], ...] = Field((), description="What is not known, and why.")
 
 
@@ -122,7 +128,14 @@ class SaddleDescriptors(Record):
     absent: tuple[tuple[str, str], ...] = Field((), description="What is not known, and why.")
 
 
-def ion_descriptors(framework: Framework, ion: str, rooms: Openings) -> IonDescriptors:
+def ion_descriptors(
+    framework: Framework,
+    ion: str,
+    rooms: Openings,
+    *,
+    solution: Solution | None = None,
+    no_solution: str = NO_SOLUTION,
+) -> IonDescriptors:
     """Describe an ion in a framework, computed or not.
 
     Parameters
@@ -133,6 +146,10 @@ def ion_descriptors(framework: Framework, ion: str, rooms: Openings) -> IonDescr
         A monovalent cation.
     rooms
         Sites and windows of its network.
+    solution
+        Of this ion in the framework's host.
+    no_solution
+        Why there is none.
 
     Returns
     -------
@@ -175,7 +192,21 @@ def ion_descriptors(framework: Framework, ion: str, rooms: Openings) -> IonDescr
         )
         for each in rooms.windows
     )
-    absent = [("solution_energy", NO_SOLUTION)]
+    absent: list[tuple[str, str]] = []
+    energies: dict[str, float | str | None] = {}
+    if ion == framework.working_ion:
+        solution, no_solution = None, OWN_HOST
+    if solution is None:
+        absent += [(name, no_solution) for name in _OF_SOLUTION]
+    else:
+        energies = {
+            "solution_energy": solution.solution_energy,
+            "mixing_energy": solution.mixing_energy,
+            "reaction": solution.reaction,
+            "host_above_hull": solution.above_hull,
+        }
+        reasons = dict(solution.absent)
+        absent += [(name, reasons[key]) for name, key in _OF_SOLUTION.items() if key in reasons]
     if rooms.absent:
         absent += [(name, rooms.absent) for name in ("sites", "windows", "channel_ratios")]
     return IonDescriptors(
@@ -187,7 +218,16 @@ def ion_descriptors(framework: Framework, ion: str, rooms: Openings) -> IonDescr
         windows=windows,
         channel_ratios=tuple((what, radius / first, by) for what, radius, by in rooms.channels),
         absent=tuple(absent),
+        **energies,
     )
+
+
+_OF_SOLUTION = {
+    "solution_energy": "solution_energy",
+    "mixing_energy": "mixing_energy",
+    "host_above_hull": "above_hull",
+}
+"""What a solution tells, by the name it has here."""
 
 
 def saddle_descriptors(record: HopRecord) -> SaddleDescriptors:

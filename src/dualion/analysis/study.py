@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dualion.analysis.descriptors import (
+    NO_SOLUTION,
     IonDescriptors,
     SaddleDescriptors,
     ion_descriptors,
@@ -15,6 +16,7 @@ from dualion.analysis.descriptors import (
 from dualion.analysis.windows import Openings, openings
 
 if TYPE_CHECKING:
+    from dualion.analysis.solution import Solution
     from dualion.analysis.verdict import PairVerdict
     from dualion.records import Framework, HopNetwork, HopRecord
 
@@ -33,6 +35,8 @@ class Study:
         What the verdicts are made of.
     verdicts
         One for each surroundings, temperature and level of theory.
+    solutions
+        Of ions in the framework's host, at any level of theory.
     """
 
     campaign: str
@@ -40,6 +44,7 @@ class Study:
     network: HopNetwork
     records: tuple[HopRecord, ...]
     verdicts: tuple[PairVerdict, ...]
+    solutions: tuple[Solution, ...] = ()
 
     @cached_property
     def openings(self) -> Openings:
@@ -48,9 +53,37 @@ class Study:
 
     @cached_property
     def ions(self) -> tuple[IonDescriptors, ...]:
-        """Descriptors of the pair's ions in the parent."""
+        """Descriptors of the pair's ions in the parent, without energies."""
         pair = dict.fromkeys(ion for verdict in self.verdicts for ion in verdict.pair)
         return tuple(ion_descriptors(self.framework, ion, self.openings) for ion in pair)
+
+    def solution(self, verdict: PairVerdict, ion: str) -> tuple[Solution | None, str]:
+        """Return an ion's solution at a verdict's level of theory; else None, and why."""
+        of_ion = [
+            each
+            for each in self.solutions
+            if each.ion == ion
+            and each.host_ion == self.framework.working_ion
+            and each.framework_fingerprint == self.framework.fingerprint
+        ]
+        fit = next((each for each in of_ion if each.is_level_of(verdict.theory)), None)
+        if fit is not None or not of_ion:
+            return fit, "" if fit else NO_SOLUTION
+        levels = dict.fromkeys(each.theory.stamp.text for each in of_ion)
+        return None, (
+            "not computed at this level of theory and in this cell, "
+            f"only with {', '.join(levels)}: run 'dualion solution' as these records were"
+        )
+
+    def ions_of(self, verdict: PairVerdict) -> tuple[IonDescriptors, ...]:
+        """Describe the ions of a verdict, with the energies of its level of theory."""
+        found = []
+        for ion in verdict.pair:
+            fit, why = self.solution(verdict, ion)
+            found.append(
+                ion_descriptors(self.framework, ion, self.openings, solution=fit, no_solution=why)
+            )
+        return tuple(found)
 
     def record(self, record_id: str) -> HopRecord:
         """Return a record by its id."""

@@ -121,15 +121,16 @@ def _verdict(study: Study, verdict: PairVerdict) -> Iterator[Element]:
             "Energy profiles of the hops",
         )
     saddles = study.saddles(verdict)
+    yield element("h3", "At what cost")
+    yield _solution(study, verdict)
     if saddles:
-        yield element("h3", "At what cost")
         yield _costs(saddles)
         yield element(
             "p",
             "Relaxed images. Ion to anion: distance to the nearest anion, with the number of "
             "anions within 1.25 of it. Anions: rms displacement. Polyanions: rms change of bonds, "
             "largest change of an angle and largest rotation, end point to saddle. Volume: doped "
-            "against undoped cell. Energy of solution of the second ion: not computed.",
+            "against undoped cell.",
             style="faint",
         )
     yield element("h3", "How far to trust it")
@@ -261,6 +262,29 @@ def _paths(verdict: PairVerdict) -> Iterator[Element]:
         )
 
 
+def _solution(study: Study, verdict: PairVerdict) -> Element:
+    """Tell what it costs to put the second ion into the host at all."""
+    ion = study.ions_of(verdict)[1]
+    reasons = dict(ion.absent)
+    energy = reasons.get("solution_energy", "")
+    if ion.solution_energy is not None:
+        energy = f"{measure(ion.solution_energy, 'eV', sign=True)} for {ion.reaction}"
+    rows = [
+        (f"energy of solution of {ion.ion}", energy),
+        (
+            "its energy of mixing, against both hosts",
+            ""
+            if ion.mixing_energy is None
+            else f"{measure(ion.mixing_energy, 'eV', sign=True)} for each {ion.ion}",
+        ),
+        (
+            "host above the hull of the references",
+            "" if ion.host_above_hull is None else measure(ion.host_above_hull, "eV/atom"),
+        ),
+    ]
+    return facts(rows)
+
+
 def _costs(saddles: Sequence[SaddleDescriptors]) -> Element:
     rows = [
         _row(
@@ -368,7 +392,7 @@ def _structure(study: Study) -> Iterator[Element]:
         "Room: distance to the nearest anion less its six-fold Shannon radius, in the parent as "
         "given; coordination: anions within 1.25 times the nearest distance; radii of the nearest "
         "tabulated coordination (Shannon, doi 10.1107/S0567739476001551). Electronegativity: "
-        "Pauling, anion less ion. Energy of solution: not computed.",
+        "Pauling, anion less ion.",
         style="faint",
     )
 

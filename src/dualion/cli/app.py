@@ -30,6 +30,7 @@ from dualion.cli.run import run
 from dualion.cli.screen import screen
 from dualion.cli.serve import serve
 from dualion.cli.shift import shift
+from dualion.cli.solution import solution
 from dualion.cli.status import recover, status
 from dualion.cli.submit import cancel, submit
 from dualion.cli.validate import validate
@@ -151,6 +152,7 @@ app.command()(init)
 app.add_typer(frameworks.app, name="frameworks")
 app.command()(engines)
 app.command()(run)
+app.command()(solution)
 app.add_typer(cluster.app, name="cluster")
 app.command()(submit)
 app.command()(launch)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dualion.cli.listing import Column, one_form, print_csv, print_json, print_table
+from dualion.cli.places import places
 from dualion.cli.selection import CsvOption, FingerprintOption, JsonOption, StoreOption, reading
 from dualion.cli.temperature import TemperatureOption, kelvins
 from dualion.errors import InputError
@@ -66,6 +67,12 @@ def verdict(
     theory_error: Annotated[
         float | None, typer.Option("--theory-error", help="Of every level, in eV.")
     ] = None,
+    runs: Annotated[
+        Path | None,
+        typer.Option(
+            "--runs", help="Folder of runs, for what 'dualion solution' found (default: runs)."
+        ),
+    ] = None,
     page: Annotated[Path | None, typer.Option("--page", help="Also write an HTML page.")] = None,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
@@ -99,6 +106,7 @@ def verdict(
             measured,
             wanted_kelvins,
             fingerprint,
+            runs=runs if runs is not None else places().runs,
             every=bool(campaigns),
             images=page is not None or as_json,
         )
@@ -114,7 +122,8 @@ def verdict(
         print_csv(rows, [Column(key, key) for key in rows[0]])
     else:
         print_table([_shown(each) for each in verdicts], SHOWN)
-        for line in dict.fromkeys(line for each in verdicts for line in _told(each)):
+        lines = [line for each in verdicts for line in (*_dissolved(each, studies), *_told(each))]
+        for line in dict.fromkeys(lines):
             typer.echo(line)
 
 
@@ -156,10 +165,12 @@ def _studies(
     temperatures: tuple[float, ...],
     fingerprint: str | None,
     *,
+    runs: Path,
     every: bool,
     images: bool,
 ) -> list[Study]:
     """Judge each campaign; those that were not named may have no records."""
+    from dualion.launch.solution import read_solutions
     from dualion.store.base import BarrierFilter
     from dualion.workflows.verdicts import study
 
@@ -181,6 +192,7 @@ def _studies(
             records,
             criteria=criteria,
             temperatures=temperatures,
+            solutions=read_solutions(runs, prepared.campaign.name),
         )
         # Campaigns that differ in their engines ask the same of the store.
         if made.verdicts not in [each.verdicts for each in found]:
@@ -207,7 +219,7 @@ def _write(studies: Sequence[Study], page: Path, *, quiet: bool) -> None:
 
 def _full(verdict: PairVerdict, studies: Sequence[Study]) -> dict[str, object]:
     """All that is known of a verdict, with the descriptors behind it."""
-    behind = next(study for study in studies if verdict in study.verdicts)
+    behind = _behind(verdict, studies)
     return verdict.model_dump(mode="json") | {
         "verdict": verdict.text,
         "difference": verdict.difference,
@@ -216,10 +228,28 @@ def _full(verdict: PairVerdict, studies: Sequence[Study]) -> dict[str, object]:
         "descriptors": {
             "campaign": behind.campaign,
             "windows": behind.openings.model_dump(mode="json"),
-            "ions": [each.model_dump(mode="json") for each in behind.ions],
+            "ions": [each.model_dump(mode="json") for each in behind.ions_of(verdict)],
             "saddles": [each.model_dump(mode="json") for each in behind.saddles(verdict)],
         },
     }
+
+
+def _behind(verdict: PairVerdict, studies: Sequence[Study]) -> Study:
+    return next(study for study in studies if verdict in study.verdicts)
+
+
+def _dissolved(verdict: PairVerdict, studies: Sequence[Study]) -> list[str]:
+    """Tell whether the second ion goes in, where 'dualion solution' was run."""
+    found, _ = _behind(verdict, studies).solution(verdict, verdict.pair[1])
+    if found is None:
+        return []
+    where = f"{found.ion} in {found.framework} [{verdict.theory.fingerprint[:6]}]"
+    lines = []
+    if found.solution_energy is not None:
+        lines.append(f"solution, {where}: {found.solution_energy:+.3f} eV: {found.reaction}")
+    if found.mixing_energy is not None:
+        lines.append(f"mixing, {where}: {found.mixing_energy:+.3f} eV for each {found.ion}")
+    return lines
 
 
 def _shown(each: PairVerdict) -> dict[str, object]:

@@ -23,6 +23,7 @@ from jobflow.core.job import Response, prepare_replace
 from jobflow.core.reference import OutputReference, find_and_resolve_references
 
 from dualion.analysis.promotion import Promotion
+from dualion.analysis.solution import Solution
 from dualion.engines.fingerprint import stamp_of
 from dualion.engines.point import DRIVERS
 from dualion.engines.registry import EngineChoice
@@ -300,6 +301,8 @@ class LocalRunner:
                 output = None
         elif isinstance(output, HostState):
             self.state.hosts.append(output)
+        elif isinstance(output, Solution):
+            self.state.solutions.append(output)
         self.state.done += 1
         self._deliver(job.uuid, job.index, lambda: output)
 

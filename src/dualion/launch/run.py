@@ -8,7 +8,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -233,23 +233,57 @@ def running(
         If a run of this name is under way, or there is no room.
     """
     require_room(runs)
-    with _open(store) as barriers:
-        folder = make_folder(runs / name)
-        with (
-            locked(folder),
-            logging_to(folder / "run.log"),
-            Ledger(runs / LEDGER_NAME) as ledger,
-        ):
-            runner = LocalRunner(
-                ledger=ledger,
-                checkpoints=(runs / CHECKPOINTS).resolve(),
-                logfile=folder / "run.log",
-                workers=workers or len(os.sched_getaffinity(0)),
-                pin=pin,
-                on_record=lambda record: _keep(barriers, record),
-                observer=observer,
-            )
-            yield Running(runner, folder, barriers)
+    with (
+        _open(store) as barriers,
+        runner_in(
+            make_folder(runs / name),
+            on_record=lambda record: _keep(barriers, record),
+            workers=workers,
+            pin=pin,
+            observer=observer,
+        ) as runner,
+    ):
+        yield Running(runner, runs / name, barriers)
+
+
+@contextlib.contextmanager
+def runner_in(
+    folder: Path,
+    *,
+    on_record: Callable[[HopRecord], None],
+    workers: int | None,
+    pin: bool,
+    observer: Observer | None,
+) -> Iterator[LocalRunner]:
+    """Lock a run's folder, log into it, and open the ledger beside it.
+
+    Parameters
+    ----------
+    folder
+        Of the run; it exists.
+    on_record
+        Called with every hop record.
+    workers, pin, observer
+        As for :func:`run_campaign`.
+
+    Raises
+    ------
+    StoreError
+        If the ledger cannot be used.
+    RunError
+        If a run of this name is under way.
+    """
+    runs = folder.parent
+    with locked(folder), logging_to(folder / "run.log"), Ledger(runs / LEDGER_NAME) as ledger:
+        yield LocalRunner(
+            ledger=ledger,
+            checkpoints=(runs / CHECKPOINTS).resolve(),
+            logfile=folder / "run.log",
+            workers=workers or len(os.sched_getaffinity(0)),
+            pin=pin,
+            on_record=on_record,
+            observer=observer,
+        )
 
 
 @contextlib.contextmanager

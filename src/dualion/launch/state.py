@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from dualion.analysis.promotion import Promotion
+from dualion.analysis.solution import Solution
 from dualion.records import HopRecord, HostState
 
 
@@ -22,6 +23,7 @@ class RunState:
     records: list[HopRecord] = field(default_factory=list)
     hosts: list[HostState] = field(default_factory=list)
     promotions: list[Promotion] = field(default_factory=list)
+    solutions: list[Solution] = field(default_factory=list)
     force_calls: int = 0
     reused_calls: int = 0
     running: dict[str, int] = field(default_factory=dict)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from dualion.analysis.criteria import Criteria
     from dualion.analysis.jumps import JumpNetwork
+    from dualion.analysis.solution import Solution
     from dualion.records import Framework, HopNetwork, HopRecord
     from dualion.workflows.campaign import Campaign
 
@@ -45,6 +46,7 @@ def study(
     temperatures: Sequence[float] = (300.0,),
     attempt_frequency: float = ATTEMPT_FREQUENCY,
     speeds: bool = True,
+    solutions: Iterable[Solution] = (),
 ) -> Study:
     """Judge a campaign's pair in every surrounding and at every level of theory there is.
 
@@ -65,6 +67,8 @@ def study(
         In 1/s, for the diffusivities.
     speeds
         Whether diffusivities are worked out; no verdict depends on them.
+    solutions
+        Shown beside the verdicts of their level of theory; no verdict depends on them.
 
     Returns
     -------
@@ -108,6 +112,7 @@ def study(
         network=network,
         records=tuple(used),
         verdicts=tuple(found),
+        solutions=tuple(solutions),
     )
 
 
