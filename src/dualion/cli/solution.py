@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dualion.cli.computing import QuietOption, RunsOption, WorkersOption
 from dualion.cli.listing import Column, counted, print_json, print_table
 from dualion.cli.places import places
 from dualion.cli.run import FAILED_JOBS
@@ -39,13 +40,10 @@ def solution(
             "may be given again.",
         ),
     ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option("--workers", "-w", min=1, help="Worker processes (default: one per core)."),
-    ] = None,
-    runs: Annotated[Path | None, typer.Option(help="Folder for runs (default: runs).")] = None,
+    workers: WorkersOption = None,
+    runs: RunsOption = None,
     library: Annotated[Path | None, typer.Option(help="Framework library folder.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    quiet: QuietOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:
     """Compute what it costs to exchange an ion of the host for the second one.
