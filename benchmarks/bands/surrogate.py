@@ -112,7 +112,9 @@ def highest(start: Start, piece: dict[str, Any]) -> float:
 def table(stash: Stash) -> str:
     """Return the page."""
     stored = {row["hop"]: row for row in json.loads((HERE / "results.json").read_text())["hops"]}
-    pieces = [p for case in CASES if (p := stash.read("surrogate-runs", case.name)) is not None]
+    found = [p for case in CASES if (p := stash.read("surrogate-runs", case.name)) is not None]
+    pieces = [piece for piece in found if piece["band_calls"]]
+    missing = [c.name for c in CASES if c.name not in {p["hop"] for p in found}]
     users: dict[str, int] = {}
     for key in (key for piece in pieces for key in piece["end_keys"]):
         users[key] = users.get(key, 0) + 1
@@ -163,6 +165,8 @@ def table(stash: Stash) -> str:
         wrong=", ".join(wrong) or "none",
         silent=", ".join(silent) or "none",
         open=", ".join(p["hop"] for p in pieces if not p["converged"]) or "none",
+        fallen=", ".join(p["hop"] for p in found if not p["band_calls"]) or "none",
+        missing=", ".join(missing) or "none",
     )
 
 
@@ -195,6 +199,8 @@ Geometric mean of plain ASE's calls over the surrogate's, ends included in both:
 Within 10 meV of the reference: {close} of {judged}; of sound references {sound_close} of {sound}.
 Lower than the reference, as the energies of CHGNet itself on the whole path show: {under}.
 Beyond 30 meV else: {wrong}; of these converged: {silent}. Not converged: {open}.
+No band, because both ends relaxed into one state (counted nowhere): {fallen}.
+Not run yet: {missing}.
 
 Energies in eV above the own initial state; deviation of the barrier / of the highest energy itself
 on the common scale, in meV; calls are ends + band. *Path*: highest energy of CHGNet itself on the
