@@ -25,7 +25,9 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "truth" / "rocksalt_referenc
 
 
 @pytest.mark.mlip
-@pytest.mark.parametrize(("name", "images"), [("NaCl", 5), ("LiCl", 3)])
+@pytest.mark.parametrize(
+    ("name", "images"), [pytest.param("NaCl", 5, marks=pytest.mark.slow), ("LiCl", 3)]
+)
 def test_the_barrier_is_that_of_the_lowest_reference_band_to_15_mev(name, images, hop_ends):
     stored = STORED["hosts"][name]
     primitive = bulk(name, "rocksalt", a=5.5)

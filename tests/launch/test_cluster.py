@@ -198,6 +198,7 @@ def test_a_living_job_that_is_wrongly_run_again_gives_one_record(cluster_in):
     assert len(on_cluster.raw_records()) == 2
 
 
+@pytest.mark.slow
 def test_a_short_outage_is_ridden_out(cluster_in, tmp_path):
     with running_mongod(tmp_path / "db") as server:
         on_cluster = cluster_in("bench", pause=0.05, address=server.address("back"), patience=90.0)

@@ -44,7 +44,7 @@ def points(bench):
         return ledger.execute("SELECT count(*) FROM outputs WHERE kind = 'point'").fetchone()[0]
 
 
-@pytest.mark.parametrize("band", ["", ADAPTIVE])
+@pytest.mark.parametrize("band", ["", pytest.param(ADAPTIVE, marks=pytest.mark.slow)])
 def test_points_give_the_bits_and_the_calls_of_a_run_inside(bench_in, band):
     inside, outer = bench_in("inside", pause=0.0), bench_in("outer", pause=0.0)
     table = inside.table(str(inside.campaign(text=INSIDE + band)), "--workers", "2")

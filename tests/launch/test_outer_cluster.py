@@ -65,6 +65,7 @@ def undisturbed(bench_in):
     return bench.calls(), {row["record_id"]: (row["forward"], row["reverse"]) for row in rows}
 
 
+@pytest.mark.slow
 def test_two_workers_compute_each_point_once_and_wake_each_driver_once(cluster_in, undisturbed):
     calls, records = undisturbed
     on_cluster = cluster_in("bench")

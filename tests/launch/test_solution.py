@@ -107,6 +107,7 @@ def test_a_reference_that_does_not_relax_is_told_and_left_out(metal):
     assert [each.endswith("ag.cif") for each in found.references] == [True]
 
 
+@pytest.mark.slow
 def test_what_a_run_has_relaxed_is_not_relaxed_again(metal, tmp_path):
     file = tmp_path / "metal.yaml"
     file.write_text(CAMPAIGN.format(doping="[pure, dilute, full]"))

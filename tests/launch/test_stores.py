@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from dualion.launch.curation import curate
 from dualion.records import HopRecord
 from dualion.store.ingest import ingest
@@ -54,6 +56,7 @@ def test_the_same_records_go_to_a_file_a_database_and_a_spool(bench, mongo_addre
     assert not any("geheim" in text for text in seen)
 
 
+@pytest.mark.slow
 def test_records_of_a_cluster_are_in_the_store_of_its_database(on_cluster):
     campaign = str(on_cluster.bench.campaign())
     on_cluster.ok("run", campaign, "--workers", "1", "--quiet")
