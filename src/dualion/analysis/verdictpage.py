@@ -264,25 +264,24 @@ def _paths(verdict: PairVerdict) -> Iterator[Element]:
 
 def _solution(study: Study, verdict: PairVerdict) -> Element:
     """Tell what it costs to put the second ion into the host at all."""
-    ion = study.ions_of(verdict)[1]
-    reasons = dict(ion.absent)
-    energy = reasons.get("solution_energy", "")
-    if ion.solution_energy is not None:
-        energy = f"{measure(ion.solution_energy, 'eV', sign=True)} for {ion.reaction}"
-    rows = [
-        (f"energy of solution of {ion.ion}", energy),
-        (
-            "its energy of mixing, against both hosts",
-            ""
-            if ion.mixing_energy is None
-            else f"{measure(ion.mixing_energy, 'eV', sign=True)} for each {ion.ion}",
-        ),
-        (
-            "host above the hull of the references",
-            "" if ion.host_above_hull is None else measure(ion.host_above_hull, "eV/atom"),
-        ),
-    ]
-    return facts(rows)
+    ion = verdict.pair[1]
+    found, why = study.solution(verdict, ion)
+    energy, mixing, hull = why, "", ""
+    if found is not None:
+        energy = dict(found.absent).get("solution_energy", "")
+        if found.solution_energy is not None:
+            energy = f"{measure(found.solution_energy, 'eV', sign=True)} for {found.reaction}"
+        if found.mixing_energy is not None:
+            mixing = f"{measure(found.mixing_energy, 'eV', sign=True)} for each {ion}"
+        if found.above_hull is not None:
+            hull = measure(found.above_hull, "eV/atom")
+    return facts(
+        [
+            (f"energy of solution of {ion}", energy),
+            ("its energy of mixing, against both hosts", mixing),
+            ("host above the hull of the references", hull),
+        ]
+    )
 
 
 def _costs(saddles: Sequence[SaddleDescriptors]) -> Element:

@@ -92,6 +92,20 @@ def _gpaw(name: str, numerics: dict[str, str | int | float | bool], *, note: str
     )
 
 
+def _vasp(name: str, functional: str, *, alias: str = "") -> EngineEntry:
+    return EngineEntry(
+        name=name,
+        alias=alias,
+        calculator="dualion.engines.vasp.source:vasp_calculator",
+        kwargs={"functional": functional},
+        package="atomate2",
+        tier="dft",
+        charge_argument="charge",
+        kind="vasp",
+        note=f"VASP with {functional}; needs your VASP and its POTCARs",
+    )
+
+
 BUILT_IN: tuple[EngineEntry, ...] = (
     EngineEntry(
         name="emt",
@@ -171,25 +185,6 @@ BUILT_IN: tuple[EngineEntry, ...] = (
         {"cutoff": 200, "spacing": 0.62, "tolerance": 1e-4},
         note="the same with 200 eV and few k-points; for first tries",
     ),
-    EngineEntry(
-        name="vasp-pbe",
-        alias="vasp",
-        calculator="dualion.engines.vasp.source:vasp_calculator",
-        kwargs={"functional": "PBE"},
-        package="atomate2",
-        tier="dft",
-        charge_argument="charge",
-        kind="vasp",
-        note="VASP with PBE; needs your VASP and its POTCARs",
-    ),
-    EngineEntry(
-        name="vasp-pbesol",
-        calculator="dualion.engines.vasp.source:vasp_calculator",
-        kwargs={"functional": "PBEsol"},
-        package="atomate2",
-        tier="dft",
-        charge_argument="charge",
-        kind="vasp",
-        note="VASP with PBEsol; needs your VASP and its POTCARs",
-    ),
+    _vasp("vasp-pbe", "PBE", alias="vasp"),
+    _vasp("vasp-pbesol", "PBEsol"),
 )

@@ -118,8 +118,7 @@ def _engines_here() -> dict[str, str]:
         if installed_version(entry.package):
             told = f"{entry.name} ({entry.alias})" if entry.alias else entry.name
             names.setdefault(entry.package, []).append(told)
-    found = {package: ", ".join(several) for package, several in names.items()}
-    return found or {"chgnet": "chgnet (fast)"}
+    return {package: ", ".join(several) for package, several in names.items()}
 
 
 def _scratch() -> Path:
