@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hosts import Start
     from stash import Stash
 
+    from dualion.engines.registry import EngineChoice
     from dualion.records import Band
 
 SPLIT = "a minimum met"
@@ -70,25 +71,32 @@ def _equivalents(host: Geometry) -> Equivalents:
     return Equivalents(host)
 
 
-def ends(start: Start, stash: Stash, digest: str) -> Ends:
+def ends(
+    start: Start,
+    stash: Stash,
+    digest: str,
+    *,
+    choice: EngineChoice = CHOICE,
+    states: str = "dualion-states",
+) -> Ends:
     """Relax the representatives of both ends, or read them back, and carry them over.
 
-    The same steps as ``workflows.pair.Bench.relaxed``.
+    The same steps as ``workflows.pair.Bench.relaxed``. `states` is where the stash has them.
     """
     found, relaxed = [], {}
     for state in (start.endpoints.initial, start.endpoints.final):
         representative, equivalence = _equivalents(start.host).representative(state)
         key = f"{start.case.framework}-{representative.digest(digits=6)}"
-        piece = stash.read("dualion-states", key, digest=digest)
+        piece = stash.read(states, key, digest=digest)
         if piece is None:
             clock = time.perf_counter()
-            done = relax_structure(representative, CHOICE, RelaxSettings())
+            done = relax_structure(representative, choice, RelaxSettings())
             piece = {
                 "digest": digest,
                 "seconds": time.perf_counter() - clock,
                 "relaxed": done.model_dump(mode="json"),
             }
-            stash.write(piece, "dualion-states", key)
+            stash.write(piece, states, key)
         own = Relaxed.model_validate(piece["relaxed"])
         relaxed[key] = (own.force_calls, float(piece["seconds"]))
         found.append(own if equivalence is None else carry_over(own, equivalence))
@@ -109,13 +117,20 @@ def path(start: Start, both: Ends) -> Path:
 
 def band(start: Start, stash: Stash, method: str, ends_digest: str) -> dict[str, Any]:
     """Run path, band and judgement of one hop as the flow does."""
-    both = ends(start, stash, ends_digest)
+    piece, _ = searched(start, ends(start, stash, ends_digest), CHOICE, method)
+    return piece
+
+
+def searched(
+    start: Start, both: Ends, choice: EngineChoice, method: str
+) -> tuple[dict[str, Any], Band]:
+    """Run path, band and judgement between two relaxed ends; what is kept of it, and the band."""
     clock = time.perf_counter()
     guess = path(start, both)
-    converged = converge_band(guess, CHOICE, band_settings(method))
+    converged = converge_band(guess, choice, band_settings(method))
     judged = judge_band(converged, guess, start.endpoints, host=start.host)
     energies = list(converged.energies)
-    return {
+    piece = {
         "outcome": judged.outcome.value,
         "barrier": judged.forward,
         "top": max(energies) - energies[0],
@@ -130,6 +145,7 @@ def band(start: Start, stash: Stash, method: str, ends_digest: str) -> dict[str,
         "band_seconds": time.perf_counter() - clock,
         "note": judged.note,
     }
+    return piece, converged
 
 
 def _fallbacks(found: Band) -> list[str]:

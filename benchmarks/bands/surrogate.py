@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import time
 import warnings
 from itertools import pairwise
 from pathlib import Path
@@ -32,15 +31,11 @@ from hopset import CASES, interleaved
 from rows import CLOSE, FAR, geometric_mean
 from stash import Stash
 
-from dualion.analysis.band import judge_band
 from dualion.engines.calculators import build_source
-from dualion.engines.jobs import converge_band, relax_structure
 from dualion.engines.registry import EngineChoice
-from dualion.records import Relaxed
-from dualion.settings import BandSettings, RelaxSettings
-from dualion.structures.equivalence import Equivalents, carry_over
 
 if TYPE_CHECKING:
+    from hopset import Case
     from hosts import Start
 
 
@@ -50,47 +45,25 @@ BETWEEN = 4
 """Parts that a path is looked at in between two images."""
 
 
-def ends(start: Start, stash: Stash) -> ours.Ends:
-    """Relax both ends on the surrogate; states that the host's symmetry joins, once."""
-    found, relaxed = [], {}
-    equivalents = Equivalents(start.host)
-    for state in (start.endpoints.initial, start.endpoints.final):
-        representative, equivalence = equivalents.representative(state)
-        key = f"{start.case.framework}-{representative.digest(digits=6)}"
-        piece = stash.read("surrogate-states", key)
-        if piece is None:
-            clock = time.perf_counter()
-            done = relax_structure(representative, CHOICE, RelaxSettings())
-            seconds = time.perf_counter() - clock
-            piece = {"seconds": seconds, "relaxed": done.model_dump(mode="json")}
-            stash.write(piece, "surrogate-states", key)
-        own = Relaxed.model_validate(piece["relaxed"])
-        relaxed[key] = (own.force_calls, float(piece["seconds"]))
-        found.append(own if equivalence is None else carry_over(own, equivalence))
-    return ours.Ends(found[0], found[1], relaxed)
-
-
 def band(start: Start, stash: Stash) -> dict[str, Any]:
-    """Run path, band and judgement of one hop as the flow does."""
-    both = ends(start, stash)
-    clock = time.perf_counter()
-    guess = ours.path(start, both)
-    converged = converge_band(guess, CHOICE, BandSettings(method="surrogate"))
-    judged = judge_band(converged, guess, start.endpoints, host=start.host)
-    energies = list(converged.energies)
-    return {
+    """Run ends, path, band and judgement of one hop as the flow does."""
+    host = start.host.digest(digits=6)
+    both = ours.ends(start, stash, host, choice=CHOICE, states="surrogate-states")
+    piece, converged = ours.searched(start, both, CHOICE, "surrogate")
+    return piece | {
+        "digest": start.digest,
         "hop": start.case.name,
         "half": start.case.half,
-        "outcome": judged.outcome.value,
-        "top": max(energies) - energies[0],
-        "converged": converged.converged,
         "findings": [f"{f.check}: {f.value:.4g} {f.unit}".strip() for f in converged.findings],
-        **both.told(),
-        "band_calls": converged.force_calls,
-        "band_seconds": time.perf_counter() - clock,
-        "note": judged.note,
         "images": converged.images.xyz.tolist(),
     }
+
+
+def finished(case: Case, stash: Stash) -> dict[str, Any] | None:
+    """Return what was found for a hop from the states that it has now; None: not run."""
+    start = hosts.start_of(case, stash)
+    digest = None if start is None else start.digest
+    return stash.read("surrogate-runs", case.name, digest=digest)
 
 
 def highest(start: Start, piece: dict[str, Any]) -> float:
@@ -112,7 +85,7 @@ def highest(start: Start, piece: dict[str, Any]) -> float:
 def table(stash: Stash) -> str:
     """Return the page."""
     stored = {row["hop"]: row for row in json.loads((HERE / "results.json").read_text())["hops"]}
-    found = [p for case in CASES if (p := stash.read("surrogate-runs", case.name)) is not None]
+    found = [p for case in CASES if (p := finished(case, stash)) is not None]
     pieces = [piece for piece in found if piece["band_calls"]]
     missing = [c.name for c in CASES if c.name not in {p["hop"] for p in found}]
     users: dict[str, int] = {}
@@ -226,7 +199,7 @@ def main() -> None:
         hosts.set_up(stash)
         for case in interleaved([c for c in CASES if not arguments.hop or c.name in arguments.hop]):
             start = hosts.start_of(case, stash)
-            if start is None or stash.read("surrogate-runs", case.name) is not None:
+            if start is None or finished(case, stash) is not None:
                 continue
             piece = band(start, stash)
             piece["path_top"] = highest(start, piece)
