@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -92,6 +93,27 @@ class Bench:
             # A shell starts what it puts in the background with Ctrl-C ignored; that is inherited.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads
         )
+
+    def wait_for_calls(
+        self, count: float, process: subprocess.Popen[str], *, limit: float = 120.0
+    ) -> None:
+        """Wait until so many force calls were made in all, or the process has ended."""
+        deadline = time.monotonic() + limit
+        while sum(self.calls().values()) < count and process.poll() is None:
+            assert time.monotonic() < deadline, "nothing is computed"
+            time.sleep(0.002)
+
+    def kill_after(
+        self, count: float, *words: str, limit: float = 120.0, pause: float = 0.0
+    ) -> bool:
+        """Start a command and kill it after so many force calls; False: it had ended."""
+        process = self.start(*words)
+        self.wait_for_calls(count, process, limit=limit)
+        time.sleep(pause)
+        alive = process.poll() is None
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        return alive
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

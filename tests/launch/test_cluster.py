@@ -114,13 +114,6 @@ def test_a_second_campaign_computes_only_what_is_new(cluster_in):
     assert states["second"]["outcomes"] == states["first"]["outcomes"] == {"converged": 2}
 
 
-def wait_for_calls(bench, count, process):
-    deadline = time.monotonic() + 120
-    while sum(bench.calls().values()) < count and process.poll() is None:
-        assert time.monotonic() < deadline, "nothing is computed"
-        time.sleep(0.005)
-
-
 def rocket(on_cluster):
     return on_cluster.bench.start(
         "rocket", "rapidfire", "--profile", str(on_cluster.folder / "launch" / "here.yaml")
@@ -138,7 +131,7 @@ def test_a_killed_worker_is_recovered_and_goes_on_from_its_checkpoint(cluster_in
     on_cluster.ok("submit", str(on_cluster.bench.campaign()))
     for wanted in (5, 40):  # in the host, in a band
         process = rocket(on_cluster)
-        wait_for_calls(on_cluster.bench, wanted, process)
+        on_cluster.bench.wait_for_calls(wanted, process)
         process.send_signal(number)
         process.communicate()
         (job,) = [
@@ -160,7 +153,7 @@ def test_a_result_outlives_a_database_that_stays_away(cluster_in, tmp_path):
         on_cluster = cluster_in("bench", pause=0.05, address=server.address("away"), patience=3.0)
         on_cluster.ok("submit", str(on_cluster.bench.campaign()))
         process = rocket(on_cluster)
-        wait_for_calls(on_cluster.bench, 1, process)
+        on_cluster.bench.wait_for_calls(1, process)
         server.kill()
         process.communicate(timeout=120)
         assert process.returncode != 0
@@ -183,7 +176,7 @@ def test_a_living_job_that_is_wrongly_run_again_gives_one_record(cluster_in):
     on_cluster = cluster_in("bench", pause=0.1)
     on_cluster.ok("submit", str(on_cluster.bench.campaign()))
     first = rocket(on_cluster)
-    wait_for_calls(on_cluster.bench, 30, first)  # in a band
+    on_cluster.bench.wait_for_calls(30, first)  # in a band
     with on_cluster.cluster() as cluster:
         (fw_id,) = cluster.launchpad.get_fw_ids({"state": "RUNNING"})
         cluster.launchpad.rerun_fw(fw_id)
@@ -204,7 +197,7 @@ def test_a_short_outage_is_ridden_out(cluster_in, tmp_path):
         on_cluster = cluster_in("bench", pause=0.05, address=server.address("back"), patience=90.0)
         on_cluster.ok("submit", str(on_cluster.bench.campaign()))
         process = rocket(on_cluster)
-        wait_for_calls(on_cluster.bench, 1, process)
+        on_cluster.bench.wait_for_calls(1, process)
         server.kill()
         time.sleep(6.0)
         server.start()
@@ -294,7 +287,7 @@ def test_the_password_is_nowhere_to_be_seen(cluster_in):
         on_cluster = cluster_in("bench", address=server.address("safe"), pause=0.02)
         on_cluster.ok("submit", str(on_cluster.bench.campaign()))
         process = rocket(on_cluster)
-        wait_for_calls(on_cluster.bench, 3, process)
+        on_cluster.bench.wait_for_calls(3, process)
         words = Path(f"/proc/{process.pid}/cmdline").read_bytes()
         text = on_cluster.ok("status", "--jobs", "--json")
         out, err = process.communicate(timeout=120)

@@ -38,16 +38,9 @@ def test_ten_kills_at_random_moments_cost_at_most_the_force_calls_in_flight(benc
     moments = np.random.default_rng(7)
     hits = 0
     for _ in range(KILLS):
-        process = killed.start("run", campaign, "--workers", str(WORKERS))
         wanted = sum(killed.calls().values()) + moments.integers(1, longest, endpoint=True)
-        deadline = time.monotonic() + 120
-        while sum(killed.calls().values()) < wanted and process.poll() is None:
-            assert time.monotonic() < deadline, "the runner computes nothing"
-            time.sleep(0.002)
-        time.sleep(moments.uniform(0.0, 0.02))
-        hits += process.poll() is None
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        words = ("run", campaign, "--workers", str(WORKERS))
+        hits += killed.kill_after(wanted, *words, pause=moments.uniform(0.0, 0.02))
     table = killed.table(campaign, "--workers", str(WORKERS))
 
     assert hits >= KILLS // 2, "the kills came too late to mean anything"

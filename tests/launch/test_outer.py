@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import signal
 import sqlite3
-import time
 
 import pytest
 
@@ -74,14 +72,7 @@ def test_kills_cost_the_points_in_flight_and_no_other(bench_in):
     campaign = str(killed.campaign(text=OUTER))
     hits = 0
     for wanted in (3, 25, 60, 90):
-        process = killed.start("run", campaign, "--workers", str(WORKERS))
-        deadline = time.monotonic() + 120
-        while sum(killed.calls().values()) < wanted and process.poll() is None:
-            assert time.monotonic() < deadline, "the runner computes nothing"
-            time.sleep(0.002)
-        hits += process.poll() is None
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        hits += killed.kill_after(wanted, "run", campaign, "--workers", str(WORKERS))
     assert hits >= 3
     killed.table(campaign)
     assert set(killed.calls()) == set(undisturbed)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import signal
-import time
 
 import pytest
 from pymatgen.core import Lattice, Structure
@@ -119,14 +117,7 @@ def test_a_killed_screen_computes_nothing_twice(bench_in):
 
     killed = bench_in("killed", pause=0.02)
     words = banded(write_folder(killed))
-    process = killed.start(*words)
-    deadline = time.monotonic() + 240
-    while sum(killed.calls().values()) < 0.4 * sum(undisturbed.values()):
-        assert time.monotonic() < deadline, "the screen computes nothing"
-        assert process.poll() is None
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    assert killed.kill_after(0.4 * sum(undisturbed.values()), *words, limit=240.0)
     last = killed.run(*words, "--json")
     assert last.returncode == 0, last.stderr
     assert "(2 from the ledger)" in last.stderr

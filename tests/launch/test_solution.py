@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import time
 
 import pytest
 from ase.build import bulk
@@ -150,14 +148,7 @@ def test_kills_cost_at_most_the_force_calls_in_flight(bench_in):
     killed = bench_in("killed", pause=0.02)
     hits = 0
     for share in (0.2, 0.6):
-        process = killed.start(*words, str(killed.campaign()))
-        deadline = time.monotonic() + 120
-        while sum(killed.calls().values()) < share * whole and process.poll() is None:
-            assert time.monotonic() < deadline, "nothing is computed"
-            time.sleep(0.002)
-        hits += process.poll() is None
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        hits += killed.kill_after(share * whole, *words, str(killed.campaign()))
     assert hits
     done = killed.run(*words, str(killed.campaign()))
     assert json.loads(done.stdout) == json.loads(expected.stdout)

@@ -6,9 +6,7 @@ barriers are known from those of EMT, exactly.
 
 from __future__ import annotations
 
-import signal
 import sqlite3
-import time
 from collections import Counter
 from contextlib import closing
 
@@ -152,14 +150,7 @@ def test_kills_in_both_tiers_cost_at_most_the_calls_in_flight(bench_in):
     hits = 0
     # The last two of them in the second tier, which is a fifth of all.
     for share in (0.3, 0.6, 0.85, 0.94):
-        process = killed.start("run", campaign, "-w", "1")
-        deadline = time.monotonic() + 600
-        while sum(killed.calls().values()) < share * total and process.poll() is None:
-            assert time.monotonic() < deadline, "the runner computes nothing"
-            time.sleep(0.01)
-        hits += process.poll() is None
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        hits += killed.kill_after(share * total, "run", campaign, "-w", "1", limit=600.0)
     assert hits >= 3, "the kills came too late to mean anything"
     assert killed.table(campaign, "-w", "1") == expected
     again = killed.calls()
