@@ -263,6 +263,18 @@ class Images(Record):
         return cls(lattice=lattice, species=species, positions=tuple(as_vectors(x) for x in xyz))
 
 
+class Site(Record):
+    """A site of the moving sublattice in the parent: a working-ion site or a void."""
+
+    index: int = Field(description="Position in the network's list of sites.")
+    fractional: Vec3
+    orbit: str = Field(
+        description="Orbit label: multiplicity in the parent's conventional cell "
+        "and Wyckoff letter, e.g. '24g'."
+    )
+    atom: int | None = Field(None, description="Atom of the parent there; None for a void.")
+
+
 class Framework(Record):
     """An anion framework: an ordered parent cell and its working ion."""
 
@@ -273,11 +285,15 @@ class Framework(Record):
     source: str = Field("", description="DOI or database id.")
     ordering: str = Field("", description="What was done to order it.")
     space_group: str = Field("", description="Hermann–Mauguin symbol of the ordered parent.")
+    vacant: tuple[Site, ...] = Field(
+        (), description="Sites of the working ions, which were taken out; none: they are in."
+    )
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the working ion and the parent cell (rounded to 0.001 Å)."""
-        return content_hash([self.working_ion, self.parent.digest()])
+        """Hash of the working ion, the parent cell (rounded to 0.001 Å) and the vacant sites."""
+        places = [[f"{x:.3f}" for x in site.fractional] for site in self.vacant]
+        return content_hash([self.working_ion, self.parent.digest(), *places])
 
 
 class Supercell(Record):
@@ -297,18 +313,6 @@ class Operation(Record):
 
     rotation: IntMatrix3
     translation: Vec3
-
-
-class Site(Record):
-    """A site of the moving sublattice in the parent: a working-ion site or a void."""
-
-    index: int = Field(description="Position in the network's list of sites.")
-    fractional: Vec3
-    orbit: str = Field(
-        description="Orbit label: multiplicity in the parent's conventional cell "
-        "and Wyckoff letter, e.g. '24g'."
-    )
-    atom: int | None = Field(None, description="Atom of the parent there; None for a void.")
 
 
 class HopMember(Record):

@@ -12,7 +12,7 @@ import pytest
 from dualion.analysis.criteria import Criteria
 from dualion.analysis.verdictpage import verdict_html
 from dualion.launch.run import prepare
-from dualion.records import Outcome
+from dualion.records import Mechanism, Outcome
 from dualion.store.opening import open_store
 from dualion.workflows.verdicts import study
 
@@ -195,3 +195,50 @@ def test_what_others_wrote_is_text_on_the_page(salt, monkeypatch):
     assert evil in page.text
     assert "undecided" in page.text
     assert "wrong mover" in page.text
+
+
+def test_ions_alone_in_the_emptied_framework_are_judged_together(
+    dualion, tmp_path, rocksalt, make_record
+):
+    rocksalt()
+    file = tmp_path / "empty.yaml"
+    lines = CAMPAIGN.format(name="empty") + "mechanism: interstitial\ndoping: [empty]\n"
+    file.write_text(lines)
+    framework = prepare(file, here=False).framework
+    assert "Na" not in framework.parent.species
+    pattern = make_record()
+    where = pattern.provenance.model_copy(update={"framework_fingerprint": framework.fingerprint})
+    hop = pattern.hop.model_copy(
+        update={"mechanism": Mechanism.INTERSTITIAL, "initial": None, "final": None}
+    )
+    alone = pattern.arrangement.model_copy(update={"label": "empty", "fraction": 0.0})
+    with open_store(tmp_path / "salt.sqlite") as opened:
+        for ion, height in (("Na", 0.2), ("K", 1.3)):
+            opened.add(
+                make_record(
+                    framework="nacl", host_ion="Na", moving_ion=ion, forward=height,
+                    provenance=where, hop=hop, arrangement=alone,
+                )
+            )  # fmt: skip
+    answer = dualion(
+        "verdict", "empty.yaml", "--store", "salt.sqlite", "--json", "--page", "e.html"
+    )
+    assert answer.code == 0, answer.err
+    (found,) = json.loads(answer.out)
+    assert found["verdict"] == "selective for Na (blocks K)"
+    assert (tmp_path / "e.html").exists()
+    answer = dualion("channels", "empty.yaml", "--store", "salt.sqlite", "--json")
+    assert answer.code == 0, answer.err
+    assert [row["ion"] for row in json.loads(answer.out)] == ["Na", "K"]
+
+
+def test_a_solution_is_not_asked_for_where_there_is_nothing_to_exchange(
+    dualion, tmp_path, rocksalt
+):
+    rocksalt()
+    lines = CAMPAIGN.format(name="empty") + "mechanism: interstitial\ndoping: [empty]\n"
+    (tmp_path / "empty.yaml").write_text(lines)
+    answer = dualion("solution", "empty.yaml")
+    assert answer.code == 2
+    assert "no working ions to exchange" in answer.err
+    assert "empty.yaml: doping" in answer.err

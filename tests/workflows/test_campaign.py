@@ -45,6 +45,8 @@ def test_doping_takes_words_and_fractions(tmp_path):
         ("doping: [{fraction: 0}]", "doping"),
         ("doping: [{fraction: .nan}]", "doping"),
         ("doping: [{fracton: 0.1}]", "doping"),
+        ("doping: [empty]", "add 'mechanism: interstitial'"),
+        ("mechanism: interstitial\ndoping: [pure, empty]", "a campaign of its own"),
         ("mechanism: teleport", "mechanism"),
         ("seed: -1", "seed"),
         ("seed: !!python/object/apply:os.system ['true']", "line 4"),

@@ -20,7 +20,8 @@ def test_a_shipped_campaign_compiles(file):
     assert ready.campaign.name == file.stem
     assert ready.plan.questions > 0
     assert ready.plan.atoms <= ready.campaign.cell.max_atoms
-    assert ready.plan.network.dimensionality == 3
+    # Between the layers of V2O5 ions move along one axis alone.
+    assert ready.plan.network.dimensionality == (1 if file.stem == "li_k_v2o5" else 3)
 
 
 def test_there_are_campaigns():

@@ -15,6 +15,7 @@ from dualion.settings import CellSettings
 from dualion.structures.equivalence import Equivalents
 from dualion.structures.supercell import build_supercell
 from dualion.workflows.campaign import Campaign
+from dualion.workflows.framework import emptied
 from dualion.workflows.pair import hops_flow
 
 CU3AU = Atoms(
@@ -85,6 +86,40 @@ def test_a_mover_of_the_other_kind_is_relaxed_once_for_each_shell_and_once_at_fr
     # All nearest-neighbour hops are one class here; both ends are the same pair of sites.
     assert kinds_of(jobs).count("band") == 4
     assert kinds_of(jobs).count("relax") == 2
+
+
+def states_of(jobs):
+    return {
+        (job.function_kwargs["structure"].formula, job.function_kwargs["structure"].digest(6))
+        for job in jobs
+        if job.metadata.get("kind") == "relax"
+    }
+
+
+def test_the_empty_host_has_one_ion_on_the_sites_of_the_working_ions():
+    crystal = Framework(name="cu3au", working_ion="Cu", parent=Geometry.from_atoms(CU3AU))
+    framework = emptied(crystal)
+    cell = build_supercell(framework.parent, CellSettings(min_image_distance=7.0))
+    _, state = host_of()
+    state = state.model_copy(update={"parent": framework.parent, "supercell": cell})
+    asked = campaign(doping=["empty"], mechanism="interstitial", hops={"max_length": 2.7})
+    jobs = [job for job, _ in hops_flow(asked, framework, host=state).iterflow()]
+    # The three sites are one orbit, so there is one state of either ion to relax.
+    assert {formula for formula, _ in states_of(jobs)} == {"Cu1Au8", "Ag1Au8"}
+    assert kinds_of(jobs).count("relax") == 2
+    copper = next(
+        job.function_kwargs["structure"]
+        for job in jobs
+        if job.metadata.get("kind") == "relax" and "Cu" in job.name
+    )
+    place = (copper.fractional * 2)[list(copper.species).index("Cu")] % 1.0
+    assert sorted(np.round(place, 6)) == [0.0, 0.5, 0.5]
+    records = [job for job in jobs if job.metadata.get("kind") == "record"]
+    asked_of = {
+        (question.moving_ion, question.arrangement.label, question.hop.mechanism.value)
+        for question in (job.function_kwargs["question"] for job in records)
+    }
+    assert asked_of == {("Cu", "empty", "interstitial"), ("Ag", "empty", "interstitial")}
 
 
 def test_a_host_without_symmetry_relaxes_every_state():

@@ -54,19 +54,22 @@ def orbits(sites):
 
 def test_one_site_of_each_orbit_is_doped(framework):
     host = host_of(framework)
-    sites = dopant_sites(campaign(), host, "Li")
+    sites = dopant_sites(campaign(), framework, host, "Li")
     assert orbits(sites) == ["4b", "8c"]
     assert all(host.supercell.geometry.species[atom] == "Li" for atom in sites)
     only = campaign(hops={"classes": ["h1"]})
-    assert orbits(dopant_sites(only, host, "Li")) == ["4b", "8c"]
-    assert orbits(dopant_sites(campaign(mechanism="interstitial"), host, "Li")) == ["4b", "8c"]
+    assert orbits(dopant_sites(only, framework, host, "Li")) == ["4b", "8c"]
+    assert orbits(dopant_sites(campaign(mechanism="interstitial"), framework, host, "Li")) == [
+        "4b",
+        "8c",
+    ]
 
 
 def test_where_the_host_has_fallen_every_hop_has_a_site_of_its_own(framework):
     host = host_of(framework, broken=True)
     asked = campaign(hops={"members": 3})
-    assert len(dopant_sites(asked, host, "Li")) > 2
-    assert orbits(dopant_sites(asked, host_of(framework), "Li")) == ["4b", "8c"]
+    assert len(dopant_sites(asked, framework, host, "Li")) > 2
+    assert orbits(dopant_sites(asked, framework, host_of(framework), "Li")) == ["4b", "8c"]
 
 
 def cube(*species):

@@ -155,9 +155,8 @@ def _fraction(text: str, prepared: Prepared) -> float:
         value = -1.0
     fraction = value
     if unit == "cm3":
-        framework = prepared.framework
-        sites = network_of(prepared.campaign, framework.parent, framework.working_ion).sites
-        fraction = value * framework.parent.volume * CM3 / len(sites)
+        network = network_of(prepared.campaign, prepared.framework)
+        fraction = value * network.parent.volume * CM3 / len(network.sites)
     if unit not in {"", "cm3"} or not 0.0 < fraction <= 1.0:
         raise InputError(
             f"{text!r} is no number of carriers",

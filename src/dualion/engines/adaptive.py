@@ -55,7 +55,7 @@ the cell together are then within some meV of it.
 """
 SHORT_CALLS, TAUT_CALLS = 45, 90
 """Force calls after which the short search gives way to a taut band, and that to the full band."""
-PROOF_CALLS = 60
+PROOF_CALLS = 120
 """Force calls for the proof of a full band."""
 NEAR_TOP = 0.6
 """A saddle this close to a band's highest image, in Å, may have the other images as ways down."""

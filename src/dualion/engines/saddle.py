@@ -37,6 +37,11 @@ SOFT = 0.1
 """A curvature within this of zero, in eV/Å², has no sign: forces of a potential are noisy."""
 REFINE = 3
 """How often a direction that curves down is looked for before there is said to be none."""
+JUDGED = 6
+"""The same at the highest image of a converged band, whose mode often is not the path's direction:
+in argyrodite (CHGNet) three of three such images seemed to curve up after one refinement, and
+curved down after three to six.
+"""
 TOLERATED = 0.01
 """Error of a saddle's energy, in eV, that is accepted where its modes are too soft for less."""
 AT_REST = 0.05
@@ -161,7 +166,7 @@ class SaddleSearch:
         """
         hessian = Hessian(along, near_mover(point, self.mover, self.surface.cell))
         guesses = [along, *self._sideways(along)]
-        modes = softest_modes(self.surface, point, guesses, refine=1, learn=hessian.learn)
+        modes = softest_modes(self.surface, point, guesses, refine=JUDGED, learn=hessian.learn)
         if modes.values[0] > 0.0 or modes.negative(SOFT) > 1:
             raise NoProofError("the band's highest image does not curve down along the path alone")
         return Saddle(point, modes, hessian.error(point.forces))

@@ -22,6 +22,7 @@ from dualion.store.opening import open_store
 from dualion.store.spool import Spool
 from dualion.structures.library import find_library, resolve_framework
 from dualion.workflows.campaign import Campaign, load_campaign
+from dualion.workflows.framework import emptied
 from dualion.workflows.ladder import ladder_of
 from dualion.workflows.pair import engine_of, pair_flow, plan_of
 
@@ -94,6 +95,8 @@ def prepare(file: Path, *, library: Path | None = None, here: bool = True) -> Pr
         library=find_library(library) if library else None,
     )
     with _naming(file):
+        if campaign.emptied:
+            framework = emptied(framework)
         plan = plan_of(campaign, framework)
     with _naming(file, field="engine"):
         engine = engine_of(campaign, check=here)

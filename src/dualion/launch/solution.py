@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter, ValidationError
 
 from dualion.analysis.solution import Solution
-from dualion.errors import StoreError
+from dualion.errors import CampaignError, StoreError
 from dualion.launch.run import make_folder, prepare, require_room, runner_in
 from dualion.whole import whole_file
 from dualion.workflows.solution import read_references, solution_flow
@@ -69,7 +69,14 @@ def prepare_solution(
     EngineError
         If the engine or its weights are not there.
     """
-    return PreparedSolution(prepare(file, library=library), read_references(references))
+    prepared = prepare(file, library=library)
+    if prepared.campaign.emptied:
+        raise CampaignError(
+            "'empty' has no working ions to exchange",
+            where=f"{file}: doping",
+            remedy="ask for the solution in the full framework: 'doping: [pure, dilute]'",
+        )
+    return PreparedSolution(prepared, read_references(references))
 
 
 def solve(

@@ -146,6 +146,37 @@ def orbit_labels(symmetry: Symmetry, members: Sequence[int]) -> tuple[str, ...]:
     return tuple(labels)
 
 
+def copies(
+    point: NDArray[np.float64], symmetry: Symmetry, cell: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """List the different places in one cell that the operations bring a point to.
+
+    Parameters
+    ----------
+    point
+        Fractional, shape (3,).
+    symmetry
+        Of the structure.
+    cell
+        Its lattice vectors as rows, in Å; places closer than 0.1 Å are one.
+
+    Returns
+    -------
+    numpy.ndarray
+        Fractional, from 0 up to 1, shape (n, 3).
+    """
+    everywhere = symmetry.rotations @ point + symmetry.translations
+    kept: list[NDArray[np.float64]] = []
+    for candidate in everywhere:
+        offsets = np.array(kept).reshape(-1, 3) - candidate
+        offsets -= np.rint(offsets)
+        if not (np.linalg.norm(offsets @ cell, axis=1) < 10 * SYMPREC).any():
+            kept.append(candidate)
+    # -0.0 and 1 - 1e-17 would both be read as another cell.
+    rounded: NDArray[np.float64] = np.asarray(np.round(kept, 12) % 1.0 + 0.0, dtype=float)
+    return rounded
+
+
 def wrapped(fractional: NDArray[np.float64]) -> NDArray[np.float64]:
     """Bring fractional positions, shape (..., 3), into the cell: from 0 up to, not including, 1."""
     inside: NDArray[np.float64] = fractional % 1.0

@@ -10,7 +10,13 @@ import numpy as np
 from dualion.errors import CationError, InputError
 from dualion.records import Geometry, Site, as_vectors
 from dualion.structures.surroundings import Surroundings
-from dualion.structures.symmetry import SYMPREC, Symmetry, find_symmetry, orbit_labels
+from dualion.structures.symmetry import (
+    SYMPREC,
+    Symmetry,
+    copies,
+    find_symmetry,
+    orbit_labels,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -157,11 +163,11 @@ def _orbits(
         xyz = point[None] @ parent.cell
         if any(orbit.around.distance(xyz)[0] < merge for orbit in found):
             continue
-        copies = _copies(point, symmetry, parent.cell)
+        everywhere = copies(point, symmetry, parent.cell)
         orbit = _Orbit(
-            fractional=copies,
+            fractional=everywhere,
             clearance=float(around.distance(xyz)[0]),
-            around=Surroundings(parent.cell, copies @ parent.cell),
+            around=Surroundings(parent.cell, everywhere @ parent.cell),
             separate=True,
         )
         taken |= orbit.around.distance(vertices) < merge
@@ -201,22 +207,6 @@ def _symmetrised(
         if np.linalg.norm(shift @ cell) < 1e-9:
             break
     return point
-
-
-def _copies(
-    point: NDArray[np.float64], symmetry: Symmetry, cell: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """All different copies of a point in one cell, shape (n, 3)."""
-    everywhere = symmetry.rotations @ point + symmetry.translations
-    kept: list[NDArray[np.float64]] = []
-    for candidate in everywhere:
-        offsets = np.array(kept).reshape(-1, 3) - candidate
-        offsets -= np.rint(offsets)
-        if not (np.linalg.norm(offsets @ cell, axis=1) < 10 * SYMPREC).any():
-            kept.append(candidate)
-    copies = np.array(kept)
-    # -0.0 and 1 - 1e-17 would both be read as another cell.
-    return np.round(copies, 12) % 1.0 + 0.0
 
 
 def _joined(orbit: _Orbit, larger: _Orbit, around: Surroundings, cell: NDArray[np.float64]) -> bool:

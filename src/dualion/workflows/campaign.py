@@ -39,11 +39,11 @@ _MAX_BYTES = 1_000_000
 class Doping(PhysicsSettings):
     """One way the working-ion sites are occupied.
 
-    In a campaign file a word (``pure``, ``dilute``, ``full``) or a mapping
+    In a campaign file a word (``pure``, ``dilute``, ``full``, ``empty``) or a mapping
     (``{fraction: 0.25, arrangements: 2}``).
     """
 
-    kind: Literal["pure", "dilute", "full", "fraction"]
+    kind: Literal["pure", "dilute", "full", "empty", "fraction"]
     fraction: float | None = Field(
         None, gt=0.0, lt=1.0, description="Share of working-ion sites with the second ion."
     )
@@ -52,7 +52,7 @@ class Doping(PhysicsSettings):
     @model_validator(mode="after")
     def _fraction_belongs_to_fraction(self) -> Self:
         if (self.kind == "fraction") != (self.fraction is not None):
-            msg = "give 'fraction: x' with 0 < x < 1, or one of the words pure, dilute, full"
+            msg = "give 'fraction: x' with 0 < x < 1, or one of the words pure, dilute, full, empty"
             raise ValueError(msg)
         return self
 
@@ -137,6 +137,16 @@ class Campaign(PhysicsSettings):
         return self
 
     @model_validator(mode="after")
+    def _empty_stands_alone(self) -> Self:
+        if self.emptied and len({doping.kind for doping in self.doping}) > 1:
+            msg = "'empty' is another host: give it a campaign of its own, with 'doping: [empty]'"
+            raise ValueError(msg)
+        if self.emptied and self.mechanism is not Mechanism.INTERSTITIAL:
+            msg = "in 'doping: [empty]' an ion moves without others: add 'mechanism: interstitial'"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
     def _tiers_fit(self) -> Self:
         before = self.engine
         for number, tier in enumerate(self.tiers):
@@ -148,6 +158,11 @@ class Campaign(PhysicsSettings):
                 msg = f"tiers.{number}.{field}: {what}{hint}"
                 raise ValueError(msg) from problem
         return self
+
+    @property
+    def emptied(self) -> bool:
+        """Whether the working ions are taken out of the framework first."""
+        return any(doping.kind == "empty" for doping in self.doping)
 
     @property
     def outer(self) -> bool:

@@ -123,7 +123,7 @@ def crossings(
     InputError
         If no record fits.
     """
-    network = network_of(campaign, framework.parent, framework.working_ion)
+    network = network_of(campaign, framework)
     kinds = records_by_kind(campaign, framework, network, records)
     chosen = {key: _chosen(several, attempts) for key, several in kinds.items()}
     order = {ion: k for k, ion in enumerate(campaign.pair)}

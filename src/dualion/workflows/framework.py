@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dualion.records import Framework
+from dualion.structures.vacated import vacated
 from dualion.workflows.jobs import cell_job, host_job, rattle_job
 
 if TYPE_CHECKING:
@@ -87,3 +88,15 @@ def exchanged(framework: Framework, ion: str) -> Framework:
     return framework.model_copy(
         update={"working_ion": ion, "parent": parent.model_copy(update={"species": species})}
     )
+
+
+def emptied(framework: Framework) -> Framework:
+    """Return the framework without its working ions, whose sites are `vacant` then.
+
+    Raises
+    ------
+    StructureError
+        If it has no working ions, or nothing else.
+    """
+    rest, vacant = vacated(framework.parent, framework.working_ion)
+    return framework.model_copy(update={"parent": rest, "vacant": vacant})

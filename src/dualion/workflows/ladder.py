@@ -288,7 +288,7 @@ def questions_flow(
     campaign = rung.campaign
     engine = engine_of(campaign)
     if heritage is None:
-        network = network_of(campaign, host.parent, framework.working_ion)
+        network = network_of(campaign, framework, host.parent)
     else:
         network = transferred(heritage.network, host.parent)
     jobs: list[Job] = []

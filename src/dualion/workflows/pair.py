@@ -133,7 +133,7 @@ def plan_of(campaign: Campaign, framework: Framework) -> Plan:
     """
     _check_pair(campaign, framework)
     cell = build_supercell(framework.parent, campaign.cell)
-    network = network_of(campaign, framework.parent, framework.working_ion)
+    network = network_of(campaign, framework)
     hops = place_hops(network, cell, members=campaign.hops.members)
     questions = 0
     for doping in campaign.doping:
@@ -155,25 +155,32 @@ def _check_pair(campaign: Campaign, framework: Framework) -> None:
         )
 
 
-def network_of(campaign: Campaign, parent: Geometry, ion: str) -> HopNetwork:
+def network_of(
+    campaign: Campaign, framework: Framework, parent: Geometry | None = None
+) -> HopNetwork:
     """Find the distinct hops that a campaign asks for.
 
     Parameters
     ----------
     campaign
         Its mechanism and hop settings are used.
+    framework
+        Its working ion and, if that was taken out, its vacant sites are used.
     parent
-        Ordered single-species parent.
-    ion
-        The working ion.
+        The framework's parent after relaxation; None: as it is in the framework.
 
     Returns
     -------
     HopNetwork
-        Working-ion sites for the vacancy mechanism, voids for the interstitial one.
+        Working-ion sites for the vacancy mechanism, voids for the interstitial one, and the sites
+        of the working ions where they were taken out.
     """
+    parent = parent or framework.parent
+    ion = framework.working_ion
     if campaign.mechanism is Mechanism.VACANCY:
         sites = working_sites(parent, ion)
+    elif framework.vacant:
+        sites = framework.vacant
     else:
         from dualion.structures.voids import find_voids
 
@@ -248,7 +255,7 @@ def hops_flow(
     """
     engine = engine_of(campaign)
     cell = (full_host or host).supercell
-    network = network_of(campaign, host.parent, framework.working_ion)
+    network = network_of(campaign, framework, host.parent)
     if full_host is not None:
         network = transferred(network, full_host.parent)
     hops = place_hops(network, cell, members=campaign.hops.members)
@@ -269,6 +276,8 @@ def _occupations(
         return [(first, Arrangement(label="pure", fraction=0.0))]
     if doping.kind == "full":
         return []
+    if doping.kind == "empty":
+        return [(ion, Arrangement(label="empty", fraction=0.0)) for ion in campaign.pair]
     ends = tuple(atom for atom in (hop.initial, hop.final) if atom is not None)
     choice = arrangements(
         cell,

@@ -22,6 +22,7 @@ from dualion.store.formats.literature import read_literature, read_shipped
 from dualion.structures.cations import CATIONS
 from dualion.structures.hops import find_hops, working_sites
 from dualion.workflows.campaign import Campaign, Doping
+from dualion.workflows.framework import emptied
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -231,14 +232,7 @@ def host_of(hop: ReferenceHop, framework: Framework) -> Framework:
     """Return what is relaxed before an ion or a vacancy is put in."""
     if hop.host != "empty":
         return framework
-    parent = framework.parent
-    kept = [k for k, symbol in enumerate(parent.species) if symbol != framework.working_ion]
-    emptied = Geometry(
-        lattice=parent.lattice,
-        species=tuple(parent.species[k] for k in kept),
-        positions=tuple(parent.positions[k] for k in kept),
-    )
-    return framework.model_copy(update={"parent": emptied, "working_ion": hop.ion})
+    return emptied(framework).model_copy(update={"working_ion": hop.ion})
 
 
 def reference_network(hop: ReferenceHop, framework: Framework) -> HopNetwork:
@@ -262,10 +256,11 @@ def reference_network(hop: ReferenceHop, framework: Framework) -> HopNetwork:
     InputError
         If no class fits, or several do; tells which there are.
     """
-    parent = host_of(hop, framework).parent
+    host = host_of(hop, framework)
+    parent = host.parent
     network = find_hops(
         parent,
-        _sites(hop, framework),
+        _sites(hop, host),
         mechanism=hop.mechanism,
         ion=hop.ion,
         max_length=hop.length + REACH,
@@ -292,10 +287,7 @@ def _sites(hop: ReferenceHop, framework: Framework) -> tuple[Site, ...]:
         from dualion.structures.voids import find_voids
 
         return find_voids(framework.parent, hop.ion)
-    sites = working_sites(framework.parent, framework.working_ion)
-    if hop.host == "filled":
-        return sites
-    return tuple(site.model_copy(update={"atom": None}) for site in sites)
+    return framework.vacant or working_sites(framework.parent, framework.working_ion)
 
 
 def barrier_of(hop: ReferenceHop, record: HopRecord) -> float | None:

@@ -196,7 +196,7 @@ def _balance(
     full: Job | None,
 ) -> Job:
     own, ion = ions
-    sites = dopant_sites(bench.campaign, host, own)
+    sites = dopant_sites(bench.campaign, bench.framework, host, own)
     geometry = host.supercell.geometry
     doped = []
     for atom in sites:
@@ -221,12 +221,14 @@ def _balance(
     return end
 
 
-def dopant_sites(campaign: Campaign, host: HostState, ion: str) -> dict[int, str]:
+def dopant_sites(
+    campaign: Campaign, framework: Framework, host: HostState, ion: str
+) -> dict[int, str]:
     """Choose the supercell atoms that are exchanged: those of the hops, and one of each orbit left.
 
     Parameters
     ----------
-    campaign
+    campaign, framework
         A run computes the doped cells of its hops.
     host
         A judged host.
@@ -241,7 +243,7 @@ def dopant_sites(campaign: Campaign, host: HostState, ion: str) -> dict[int, str
     cell = host.supercell
     hopping: dict[int, None] = {}
     if campaign.mechanism is Mechanism.VACANCY and ion == campaign.pair[0]:
-        network = network_of(campaign, host.parent, ion)
+        network = network_of(campaign, framework, host.parent)
         hops = place_hops(network, cell, members=campaign.hops.members)
         hopping = dict.fromkeys(hop.initial for hop in hops if hop.initial is not None)
     working = [k for k, symbol in enumerate(cell.geometry.species) if symbol == ion]

@@ -34,7 +34,7 @@ def whole_network(campaign: Campaign, framework: Framework) -> HopNetwork:
     everything = campaign.model_copy(
         update={"hops": campaign.hops.model_copy(update={"classes": None})}
     )
-    return network_of(everything, framework.parent, framework.working_ion)
+    return network_of(everything, framework)
 
 
 def study(
