@@ -61,7 +61,10 @@ class HopSettings(PhysicsSettings):
     """Which hops are computed."""
 
     max_length: float | None = Field(
-        None, gt=0.5, le=12.0, description="Longest hop, in Å; None: until the network percolates."
+        None,
+        gt=0.5,
+        le=12.0,
+        description="Longest hop in the framework as given, in Å; None: until they percolate.",
     )
     members: int = Field(
         1, ge=1, le=48, description="Hops computed per class (more than one: for broken symmetry)."

@@ -263,3 +263,22 @@ def test_sharing_changes_no_barrier(tmp_path, monkeypatch):
         assert one.forward == pytest.approx(two.forward, abs=0.002)
         assert one.energy_difference == pytest.approx(two.energy_difference, abs=0.0005)
         assert one.response.volume_change == pytest.approx(two.response.volume_change, abs=1e-4)
+
+
+def test_which_hops_there_are_is_no_matter_of_the_engines_lattice():
+    framework, state = host_of()
+    wide = 1.08 * CU3AU.cell.array
+    atoms = CU3AU.copy()
+    atoms.set_cell(wide, scale_atoms=True)
+    parent = Geometry.from_atoms(atoms)
+    cell = build_supercell(parent, CellSettings(min_image_distance=7.0))
+    state = state.model_copy(update={"parent": parent, "supercell": cell})
+    # 2.62 Å as drawn, 2.83 Å as relaxed: within 2.7 Å all the same, with its own length.
+    asked = campaign(hops={"max_length": 2.7})
+    jobs = [job for job, _ in hops_flow(asked, framework, host=state).iterflow()]
+    hops = [
+        job.function_kwargs["question"].hop for job in jobs if job.metadata.get("kind") == "record"
+    ]
+    assert {hop.class_id for hop in hops} == {"h1"}
+    assert hops[0].length == pytest.approx(1.08 * 3.7 / np.sqrt(2))
+    assert np.linalg.norm(hops[0].vector) == pytest.approx(hops[0].length)

@@ -24,9 +24,10 @@ from dualion.records import (
     Record,
 )
 from dualion.structures.hops import place_hops
+from dualion.workflows.bench import Bench, swelling_of
 from dualion.workflows.campaign import Campaign
 from dualion.workflows.framework import exchanged, host_jobs
-from dualion.workflows.pair import Bench, engine_of, network_of, swelling_of, transferred
+from dualion.workflows.pair import engine_of, network_of, transferred
 from dualion.workflows.promotion import Rule, select, title_of
 from dualion.workflows.seed import Heritage, Seed
 from dualion.workflows.seeded import SeededBench
@@ -288,7 +289,7 @@ def questions_flow(
     campaign = rung.campaign
     engine = engine_of(campaign)
     if heritage is None:
-        network = network_of(campaign, framework, host.parent)
+        network = transferred(network_of(campaign, framework), host.parent)
     else:
         network = transferred(heritage.network, host.parent)
     jobs: list[Job] = []

@@ -9,7 +9,7 @@ import numpy as np
 from dualion.structures.endpoints import build_endpoints
 from dualion.structures.equivalence import cartesian
 from dualion.structures.handed import carried_back, swollen
-from dualion.workflows.pair import Bench
+from dualion.workflows.bench import Bench
 
 if TYPE_CHECKING:
     from jobflow.core.job import Job

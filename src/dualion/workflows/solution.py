@@ -22,9 +22,10 @@ from dualion.structures.check import check_structure
 from dualion.structures.framework import primitive_standard, read_structure
 from dualion.structures.hops import place_hops
 from dualion.structures.symmetry import find_symmetry, orbit_labels
+from dualion.workflows.bench import Bench
 from dualion.workflows.campaign import Campaign
 from dualion.workflows.framework import exchanged, host_jobs
-from dualion.workflows.pair import Bench, engine_of, network_of
+from dualion.workflows.pair import engine_of, network_of, transferred
 from dualion.workflows.screen import sources_of
 
 if TYPE_CHECKING:
@@ -243,7 +244,7 @@ def dopant_sites(
     cell = host.supercell
     hopping: dict[int, None] = {}
     if campaign.mechanism is Mechanism.VACANCY and ion == campaign.pair[0]:
-        network = network_of(campaign, framework, host.parent)
+        network = transferred(network_of(campaign, framework), host.parent)
         hops = place_hops(network, cell, members=campaign.hops.members)
         hopping = dict.fromkeys(hop.initial for hop in hops if hop.initial is not None)
     working = [k for k, symbol in enumerate(cell.geometry.species) if symbol == ion]

@@ -12,9 +12,10 @@ from dualion.engines.registry import EngineChoice, find_entry
 from dualion.engines.rigid import rigid_entry
 from dualion.records import Arrangement, Framework, HostState
 from dualion.structures.hops import place_hops
+from dualion.workflows.bench import Bench
 from dualion.workflows.campaign import Campaign
 from dualion.workflows.framework import host_jobs
-from dualion.workflows.pair import Bench, engine_of, transferred
+from dualion.workflows.pair import engine_of, transferred
 from dualion.workflows.reference import ReferenceHop, host_of, reference_network
 
 if TYPE_CHECKING:
