@@ -102,6 +102,10 @@ class RecordError(StoreError):
     """One record cannot be kept, or what was kept cannot be read; the others can."""
 
 
+class PrecisionError(DualionError):
+    """A number is lost in rounding: what it is made of differs by too many powers of ten."""
+
+
 class RunError(DualionError):
     """A run cannot start or cannot go on."""
 

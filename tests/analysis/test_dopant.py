@@ -11,9 +11,10 @@ from ase.build import bulk
 from dualion.analysis.diffusion import BOLTZMANN, diffusion_tensor
 from dualion.analysis.dopant import dopant_diffusivity, dopant_tensor
 from dualion.analysis.jumps import ClassBarrier, Jump, JumpNetwork, dopant_network, jump_network
-from dualion.errors import InputError
+from dualion.errors import InputError, PrecisionError
 from dualion.records import Geometry, Mechanism
 from dualion.structures.hops import find_hops, working_sites
+from dualion.structures.library import shipped_library
 
 T = 600.0
 HEAT = BOLTZMANN * T
@@ -352,3 +353,28 @@ def test_networks_of_two_frameworks_are_refused():
     with pytest.raises(InputError, match="differ"):
         dopant_tensor(sheet(np.eye(3), 1, SQUARE), dopant, T)
     assert not dopant_tensor(host, dopant.model_copy(update={"jumps": ()}), T).tensor.any()
+
+
+def test_layers_that_hardly_exchange_are_told_and_not_solved_wrongly():
+    # LiCoO2 with CHGNet: within the layers 0.42 eV, between them 1.8 and 3.5 eV.
+    parent = shipped_library().load("licoo2").parent
+    network = find_hops(
+        parent,
+        working_sites(parent, "Li"),
+        mechanism=Mechanism.VACANCY,
+        ion="Li",
+        max_length=5.0,
+    )
+
+    def barriers(*values):
+        return {
+            each.class_id: ClassBarrier(class_id=each.class_id, forward=value, reverse=value)
+            for each, value in zip(network.classes, values, strict=True)
+        }
+
+    host, dopant = barriers(0.42, 1.77, 3.54), barriers(0.80, 2.25, 4.94)
+    with pytest.raises(PrecisionError, match="too many powers of ten apart"):
+        dopant_diffusivity(network, host, dopant, 300.0)
+    # Where it can be solved, a slow exchange goes by its own barrier along the layers.
+    warm = dopant_diffusivity(network, host, dopant, 1500.0)
+    assert warm.activation == pytest.approx(0.80, abs=0.02)

@@ -199,6 +199,8 @@ def dopant_diffusivity(
     ------
     InputError
         If temperature or frequency is not positive.
+    PrecisionError
+        If the rates of the host lie too many powers of ten apart to be solved together.
     """
     check_conditions(temperature, attempt_frequency)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from dualion.analysis.fluxes import gathered
 from dualion.analysis.propagator import Propagator, in_basis, translation_basis
+from dualion.errors import PrecisionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     Beside = Callable[[Array, Array, float], float]
     """Saddle of a host hop near the dopant, in eV: from where the dopant is to both ends of the
     hop, in Å, and what the saddle is without it. The same both ways."""
+
+_LOST = 1e-4
+"""Deviation of a matrix times its inverse from one at which rounding has taken over."""
 
 
 @dataclass(frozen=True)
@@ -240,10 +244,28 @@ class DopantPair:
 
 
 def _response(green: Array) -> Array:
-    """Invert G on some places, so that a constant potential costs nothing."""
+    """Invert G on some places, so that a constant potential costs nothing.
+
+    Raises
+    ------
+    PrecisionError
+        If rounding has made a place the same as another. It does where the slowest hop between
+        them is slower than others by more than some 13 powers of ten.
+    """
     count = len(green)
     size = float(np.abs(green).max()) or 1.0
     bordered = np.ones((count + 1, count + 1))
     bordered[:count, :count] = (green + green.T) / (2.0 * size)
     bordered[count, count] = 0.0
-    return np.asarray(np.linalg.inv(bordered)[:count, :count] / size)
+    try:
+        inverse = np.linalg.inv(bordered)
+    except np.linalg.LinAlgError:
+        inverse = np.zeros_like(bordered)
+    lost = float(np.abs(bordered @ inverse - np.eye(count + 1)).max())
+    if not lost < _LOST:
+        raise PrecisionError(
+            "the rates of the host's hops lie too many powers of ten apart",
+            where="the vacancy's walk beside a dopant",
+            remedy="ask at a higher temperature, or leave the slow hops out ('hops: {classes: …}')",
+        )
+    return np.asarray(inverse[:count, :count] / size)

@@ -210,8 +210,9 @@ def _rows(found: Crossing, fraction: float | None) -> list[dict[str, object]]:
             sigma = found.conductivities[k]
             row["conductivity"] = f"{sigma.mean:.1e}"
             row["conductivity_spread"] = _range(sigma.lowest, sigma.highest)
-        if found.dopant:
-            own, share = found.dopant[k], fraction or 1.0
+        own = next((d for d in found.dopant if d.temperature == each.temperature), None)
+        if own is not None:
+            share = fraction or 1.0
             row["correlation"] = None if own.correlation is None else f"{own.correlation:.2g}"
             row["dopant"] = f"{own.mean * share:.1e}"
             row["dopant_spread"] = _range(own.lowest * share, own.highest * share)

@@ -26,7 +26,7 @@ from dualion.analysis.jumps import (
 )
 from dualion.analysis.percolation import Channels, channels
 from dualion.analysis.vibration import Attempt
-from dualion.errors import InputError
+from dualion.errors import InputError, PrecisionError
 from dualion.records import LevelOfTheory, Record
 from dualion.workflows.pair import network_of
 
@@ -220,6 +220,19 @@ def _dopant(given: _Shared, host: dict[str, ClassBarrier] | None) -> Crossing:
         return dopant_network(hops, at_temperature(barriers, kelvin, given.frequency), matrix)
 
     jumps = dopant_network(hops, barriers, jump_network(hops, host) if host else None)
+    remembered: list[DopantDiffusivity] = []
+    notes = [NO_HOST if host is None else ASSUMED]
+    for kelvin in given.temperatures:
+        if host is None:
+            break
+        try:
+            found = dopant_diffusivity(
+                hops, host, barriers, kelvin, attempt_frequency=given.frequency
+            )
+        except PrecisionError as error:
+            notes.append(f"at {kelvin:g} K the vacancy's memory is not known: {error.what}")
+        else:
+            remembered.append(found)
     return Crossing(
         ion=hops.ion,
         arrangement=given.arrangement,
@@ -229,15 +242,10 @@ def _dopant(given: _Shared, host: dict[str, ClassBarrier] | None) -> Crossing:
             spread_of(build, barriers, kelvin, attempt_frequency=given.frequency)
             for kelvin in given.temperatures
         ),
-        dopant=()
-        if host is None
-        else tuple(
-            dopant_diffusivity(hops, host, barriers, kelvin, attempt_frequency=given.frequency)
-            for kelvin in given.temperatures
-        ),
+        dopant=tuple(remembered),
         attempts=given.attempts,
         mismatch=jumps.mismatch,
-        notes=(NO_HOST,) if host is None else (ASSUMED,),
+        notes=tuple(notes),
     )
 
 
