@@ -226,7 +226,9 @@ def test_ions_alone_in_the_emptied_framework_are_judged_together(
     assert answer.code == 0, answer.err
     (found,) = json.loads(answer.out)
     assert found["verdict"] == "selective for Na (blocks K)"
-    assert (tmp_path / "e.html").exists()
+    page = _Page((tmp_path / "e.html").read_text())
+    assert "the ion takes no other's place" in page.text
+    assert "dualion solution" not in page.text
     answer = dualion("channels", "empty.yaml", "--store", "salt.sqlite", "--json")
     assert answer.code == 0, answer.err
     assert [row["ion"] for row in json.loads(answer.out)] == ["Na", "K"]

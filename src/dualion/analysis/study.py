@@ -59,6 +59,8 @@ class Study:
 
     def solution(self, verdict: PairVerdict, ion: str) -> tuple[Solution | None, str]:
         """Return an ion's solution at a verdict's level of theory; else None, and why."""
+        if self.framework.vacant:
+            return None, "the framework is empty: the ion takes no other's place"
         of_ion = [
             each
             for each in self.solutions
