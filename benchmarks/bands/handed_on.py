@@ -20,6 +20,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from methods import paths_of
 
 from dualion.engines import get_engine
+from dualion.engines.ase_engine import AseEngine
 from dualion.engines.jobs import converge_band
 from dualion.records import Band
 from dualion.settings import BandSettings
@@ -42,14 +43,16 @@ def main() -> None:
     parser.add_argument("ledger", type=Path, nargs="+", help="job ledger of finished campaigns")
     parser.add_argument("--engine", default="fast", help="the engine of those campaigns")
     arguments = parser.parse_args()
-    choice = get_engine(arguments.engine, device="cpu").choice
+    engine = get_engine(arguments.engine, device="cpu")
+    if not isinstance(engine, AseEngine):
+        parser.error(f"--engine: {engine.name} makes no force calls of its own here")
     calls = {"alone": 0, "served": 0}
     for file in arguments.ledger:
         for name, path in paths_of(file):
             if path.start is None:
                 continue
-            alone = converge_band(path.model_copy(update={"start": None}), choice, ADAPTIVE)
-            served = converge_band(path, choice, ADAPTIVE)
+            alone = converge_band(path.model_copy(update={"start": None}), engine.choice, ADAPTIVE)
+            served = converge_band(path, engine.choice, ADAPTIVE)
             calls["alone"] += alone.force_calls
             calls["served"] += served.force_calls
             print(f"{name[:44]:44s} alone {told(alone)} | served {told(served)}", flush=True)
