@@ -59,6 +59,10 @@ def band(start: Start, stash: Stash) -> dict[str, Any]:
     }
 
 
+NO_HOP = ("wrong_mover", "framework_broken", "endpoint_collapsed")
+"""Outcomes that say that what was asked for is no hop of the ion."""
+
+
 def finished(case: Case, stash: Stash) -> dict[str, Any] | None:
     """Return what was found for a hop from the states that it has now; None: not run."""
     start = hosts.start_of(case, stash)
@@ -86,7 +90,7 @@ def table(stash: Stash) -> str:
     """Return the page."""
     stored = {row["hop"]: row for row in json.loads((HERE / "results.json").read_text())["hops"]}
     found = [p for case in CASES if (p := finished(case, stash)) is not None]
-    pieces = [piece for piece in found if piece["band_calls"]]
+    pieces = [piece for piece in found if piece["band_calls"] and piece["outcome"] not in NO_HOP]
     missing = [c.name for c in CASES if c.name not in {p["hop"] for p in found}]
     users: dict[str, int] = {}
     for key in (key for piece in pieces for key in piece["end_keys"]):
@@ -139,6 +143,12 @@ def table(stash: Stash) -> str:
         silent=", ".join(silent) or "none",
         open=", ".join(p["hop"] for p in pieces if not p["converged"]) or "none",
         fallen=", ".join(p["hop"] for p in found if not p["band_calls"]) or "none",
+        strange=", ".join(
+            f"{p['hop']} ({p['outcome']}, {sum(p['end_calls'])} + {p['band_calls']} calls)"
+            for p in found
+            if p["band_calls"] and p["outcome"] in NO_HOP
+        )
+        or "none",
         missing=", ".join(missing) or "none",
     )
 
@@ -173,6 +183,8 @@ Within 10 meV of the reference: {close} of {judged}; of sound references {sound_
 Lower than the reference, as the energies of CHGNet itself on the whole path show: {under}.
 Beyond 30 meV else: {wrong}; of these converged: {silent}. Not converged: {open}.
 No band, because both ends relaxed into one state (counted nowhere): {fallen}.
+Another hop, because an end relaxed into another state than with CHGNet alone (counted nowhere):
+{strange}.
 Not run yet: {missing}.
 
 Energies in eV above the own initial state; deviation of the barrier / of the highest energy itself
