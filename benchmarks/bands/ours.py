@@ -81,7 +81,7 @@ def ends(
 ) -> Ends:
     """Relax the representatives of both ends, or read them back, and carry them over.
 
-    The same steps as ``workflows.pair.Bench.relaxed``. `states` is where the stash has them.
+    The same steps as ``workflows.bench.Bench.relaxed``. `states` is where the stash has them.
     """
     found, relaxed = [], {}
     for state in (start.endpoints.initial, start.endpoints.final):

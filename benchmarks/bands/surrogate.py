@@ -43,6 +43,8 @@ HERE = Path(__file__).parent
 CHOICE = EngineChoice(name="chgnet", device="cpu", prior=EngineChoice(name="7net-0", device="cpu"))
 BETWEEN = 4
 """Parts that a path is looked at in between two images."""
+NO_HOP = ("wrong_mover", "framework_broken", "endpoint_collapsed")
+"""Outcomes that say that what was asked for is no hop of the ion."""
 
 
 def band(start: Start, stash: Stash) -> dict[str, Any]:
@@ -57,10 +59,6 @@ def band(start: Start, stash: Stash) -> dict[str, Any]:
         "findings": [f"{f.check}: {f.value:.4g} {f.unit}".strip() for f in converged.findings],
         "images": converged.images.xyz.tolist(),
     }
-
-
-NO_HOP = ("wrong_mover", "framework_broken", "endpoint_collapsed")
-"""Outcomes that say that what was asked for is no hop of the ion."""
 
 
 def finished(case: Case, stash: Stash) -> dict[str, Any] | None:
@@ -90,7 +88,14 @@ def table(stash: Stash) -> str:
     """Return the page."""
     stored = {row["hop"]: row for row in json.loads((HERE / "results.json").read_text())["hops"]}
     found = [p for case in CASES if (p := finished(case, stash)) is not None]
-    pieces = [piece for piece in found if piece["band_calls"] and piece["outcome"] not in NO_HOP]
+    fallen = [piece["hop"] for piece in found if not piece["band_calls"]]
+    banded = [piece for piece in found if piece["band_calls"]]
+    pieces = [piece for piece in banded if piece["outcome"] not in NO_HOP]
+    strange = [
+        f"{p['hop']} ({p['outcome']}, {sum(p['end_calls'])} + {p['band_calls']} calls)"
+        for p in banded
+        if p["outcome"] in NO_HOP
+    ]
     missing = [c.name for c in CASES if c.name not in {p["hop"] for p in found}]
     users: dict[str, int] = {}
     for key in (key for piece in pieces for key in piece["end_keys"]):
@@ -142,13 +147,8 @@ def table(stash: Stash) -> str:
         wrong=", ".join(wrong) or "none",
         silent=", ".join(silent) or "none",
         open=", ".join(p["hop"] for p in pieces if not p["converged"]) or "none",
-        fallen=", ".join(p["hop"] for p in found if not p["band_calls"]) or "none",
-        strange=", ".join(
-            f"{p['hop']} ({p['outcome']}, {sum(p['end_calls'])} + {p['band_calls']} calls)"
-            for p in found
-            if p["band_calls"] and p["outcome"] in NO_HOP
-        )
-        or "none",
+        fallen=", ".join(fallen) or "none",
+        strange=", ".join(strange) or "none",
         missing=", ".join(missing) or "none",
     )
 

@@ -291,9 +291,16 @@ class Framework(Record):
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the working ion, the parent cell (rounded to 0.001 Å) and the vacant sites."""
-        places = [[f"{x:.3f}" for x in site.fractional] for site in self.vacant]
-        return content_hash([self.working_ion, self.parent.digest(), *places])
+        """Hash of the working ion, the parent cell and the vacant sites (rounded to 0.001 Å)."""
+        digests = [self.parent.digest()]
+        if self.vacant:
+            places = np.array([site.fractional for site in self.vacant]) @ self.parent.cell
+            ions = (self.working_ion,) * len(places)
+            taken = Geometry(
+                lattice=self.parent.lattice, species=ions, positions=as_vectors(places)
+            )
+            digests.append(taken.digest())
+        return content_hash([self.working_ion, *digests])
 
 
 class Supercell(Record):

@@ -43,8 +43,10 @@ def campaign(**fields):
     return Campaign.model_validate(values | fields)
 
 
-def host_of(*, shaken=0.0):
-    parent = Geometry.from_atoms(CU3AU)
+def host_of(parent=None, *, shaken=0.0):
+    """The framework as drawn, and its host; `parent`: what its primitive cell has become."""
+    drawn = Geometry.from_atoms(CU3AU)
+    parent = drawn if parent is None else parent
     cell = build_supercell(parent, CellSettings(min_image_distance=7.0))
     noise = np.random.default_rng(0).normal(0.0, 1.0, (len(cell.geometry), 3)) * shaken
     used = cell.geometry.moved(cell.geometry.xyz + noise) if shaken else cell.geometry
@@ -57,7 +59,7 @@ def host_of(*, shaken=0.0):
         volume_change=0.0,
         lattice_change=0.0,
     )
-    return Framework(name="cu3au", working_ion="Cu", parent=parent), state
+    return Framework(name="cu3au", working_ion="Cu", parent=drawn), state
 
 
 def jobs_of(asked, **host):
@@ -89,35 +91,29 @@ def test_a_mover_of_the_other_kind_is_relaxed_once_for_each_shell_and_once_at_fr
 
 
 def states_of(jobs):
-    return {
-        (job.function_kwargs["structure"].formula, job.function_kwargs["structure"].digest(6))
-        for job in jobs
-        if job.metadata.get("kind") == "relax"
-    }
+    """What is relaxed."""
+    return [job.function_kwargs["structure"] for job in jobs if job.metadata.get("kind") == "relax"]
+
+
+def questions_of(jobs):
+    return [job.function_kwargs["question"] for job in jobs if job.metadata.get("kind") == "record"]
 
 
 def test_the_empty_host_has_one_ion_on_the_sites_of_the_working_ions():
-    crystal = Framework(name="cu3au", working_ion="Cu", parent=Geometry.from_atoms(CU3AU))
+    crystal, _ = host_of()
     framework = emptied(crystal)
-    cell = build_supercell(framework.parent, CellSettings(min_image_distance=7.0))
-    _, state = host_of()
-    state = state.model_copy(update={"parent": framework.parent, "supercell": cell})
+    _, state = host_of(framework.parent)
     asked = campaign(doping=["empty"], mechanism="interstitial", hops={"max_length": 2.7})
     jobs = [job for job, _ in hops_flow(asked, framework, host=state).iterflow()]
     # The three sites are one orbit, so there is one state of either ion to relax.
-    assert {formula for formula, _ in states_of(jobs)} == {"Cu1Au8", "Ag1Au8"}
+    assert {each.formula for each in states_of(jobs)} == {"Cu1Au8", "Ag1Au8"}
     assert kinds_of(jobs).count("relax") == 2
-    copper = next(
-        job.function_kwargs["structure"]
-        for job in jobs
-        if job.metadata.get("kind") == "relax" and "Cu" in job.name
-    )
+    copper = next(each for each in states_of(jobs) if "Cu" in each.species)
     place = (copper.fractional * 2)[list(copper.species).index("Cu")] % 1.0
     assert sorted(np.round(place, 6)) == [0.0, 0.5, 0.5]
-    records = [job for job in jobs if job.metadata.get("kind") == "record"]
     asked_of = {
         (question.moving_ion, question.arrangement.label, question.hop.mechanism.value)
-        for question in (job.function_kwargs["question"] for job in records)
+        for question in questions_of(jobs)
     }
     assert asked_of == {("Cu", "empty", "interstitial"), ("Ag", "empty", "interstitial")}
 
@@ -266,19 +262,13 @@ def test_sharing_changes_no_barrier(tmp_path, monkeypatch):
 
 
 def test_which_hops_there_are_is_no_matter_of_the_engines_lattice():
-    framework, state = host_of()
-    wide = 1.08 * CU3AU.cell.array
     atoms = CU3AU.copy()
-    atoms.set_cell(wide, scale_atoms=True)
-    parent = Geometry.from_atoms(atoms)
-    cell = build_supercell(parent, CellSettings(min_image_distance=7.0))
-    state = state.model_copy(update={"parent": parent, "supercell": cell})
+    atoms.set_cell(1.08 * CU3AU.cell.array, scale_atoms=True)
+    framework, state = host_of(Geometry.from_atoms(atoms))
     # 2.62 Å as drawn, 2.83 Å as relaxed: within 2.7 Å all the same, with its own length.
     asked = campaign(hops={"max_length": 2.7})
     jobs = [job for job, _ in hops_flow(asked, framework, host=state).iterflow()]
-    hops = [
-        job.function_kwargs["question"].hop for job in jobs if job.metadata.get("kind") == "record"
-    ]
+    hops = [question.hop for question in questions_of(jobs)]
     assert {hop.class_id for hop in hops} == {"h1"}
     assert hops[0].length == pytest.approx(1.08 * 3.7 / np.sqrt(2))
     assert np.linalg.norm(hops[0].vector) == pytest.approx(hops[0].length)

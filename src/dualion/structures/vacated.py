@@ -6,7 +6,8 @@ import numpy as np
 
 from dualion.errors import StructureError
 from dualion.records import Geometry, Site, as_vectors
-from dualion.structures.symmetry import copies, find_symmetry, orbit_labels
+from dualion.structures.symmetry import copies, find_symmetry
+from dualion.structures.voids import named_sites
 
 
 def vacated(parent: Geometry, ion: str) -> tuple[Geometry, tuple[Site, ...]]:
@@ -53,9 +54,4 @@ def vacated(parent: Geometry, ion: str) -> tuple[Geometry, tuple[Site, ...]]:
             away -= np.rint(away)
             if np.linalg.norm(away @ rest.cell, axis=1).min() > 0.1:
                 sites = np.concatenate([sites, copy[None]])
-    marked = find_symmetry(rest, markers=sites)
-    labels = orbit_labels(marked, range(len(rest), len(rest) + len(sites)))
-    return rest, tuple(
-        Site(index=number, fractional=place, orbit=label)
-        for number, (place, label) in enumerate(zip(as_vectors(sites), labels, strict=True))
-    )
+    return rest, named_sites(rest, sites)

@@ -103,7 +103,35 @@ def find_voids(
             where=f"voids of {parent.formula}",
             remedy="lower min_clearance, or use the vacancy mechanism",
         )
-    points = np.concatenate([orbit.fractional for orbit in orbits])
+    return named_sites(
+        parent, np.concatenate([orbit.fractional for orbit in orbits]), symprec=symprec
+    )
+
+
+def named_sites(
+    parent: Geometry, points: NDArray[np.float64], *, symprec: float = SYMPREC
+) -> tuple[Site, ...]:
+    """Name places that no ion holds by their orbits.
+
+    Parameters
+    ----------
+    parent
+        Ordered parent cell.
+    points
+        Fractional places, whole orbits, shape (n, 3).
+    symprec
+        Largest misfit of a symmetry operation, in Å.
+
+    Returns
+    -------
+    tuple of Site
+        In the same order, labelled by multiplicity in the conventional cell and Wyckoff letter.
+
+    Raises
+    ------
+    StructureError
+        If no space group is found.
+    """
     labelled = find_symmetry(parent, symprec=symprec, markers=points)
     labels = orbit_labels(labelled, range(len(parent), len(parent) + len(points)))
     return tuple(

@@ -220,19 +220,7 @@ def _dopant(given: _Shared, host: dict[str, ClassBarrier] | None) -> Crossing:
         return dopant_network(hops, at_temperature(barriers, kelvin, given.frequency), matrix)
 
     jumps = dopant_network(hops, barriers, jump_network(hops, host) if host else None)
-    remembered: list[DopantDiffusivity] = []
-    notes = [NO_HOST if host is None else ASSUMED]
-    for kelvin in given.temperatures:
-        if host is None:
-            break
-        try:
-            found = dopant_diffusivity(
-                hops, host, barriers, kelvin, attempt_frequency=given.frequency
-            )
-        except PrecisionError as error:
-            notes.append(f"at {kelvin:g} K the vacancy's memory is not known: {error.what}")
-        else:
-            remembered.append(found)
+    remembered, unknown = ([], []) if host is None else _with_memory(given, host)
     return Crossing(
         ion=hops.ion,
         arrangement=given.arrangement,
@@ -245,8 +233,25 @@ def _dopant(given: _Shared, host: dict[str, ClassBarrier] | None) -> Crossing:
         dopant=tuple(remembered),
         attempts=given.attempts,
         mismatch=jumps.mismatch,
-        notes=tuple(notes),
+        notes=(NO_HOST if host is None else ASSUMED, *unknown),
     )
+
+
+def _with_memory(
+    given: _Shared, host: dict[str, ClassBarrier]
+) -> tuple[list[DopantDiffusivity], list[str]]:
+    """Work out a dopant's diffusivities, and say at which temperatures that cannot be done."""
+    found, unknown = [], []
+    for kelvin in given.temperatures:
+        try:
+            one = dopant_diffusivity(
+                given.hops, host, given.barriers, kelvin, attempt_frequency=given.frequency
+            )
+        except PrecisionError as error:
+            unknown.append(f"at {kelvin:g} K the vacancy's memory is not known: {error.what}")
+        else:
+            found.append(one)
+    return found, unknown
 
 
 def records_by_kind(

@@ -288,10 +288,8 @@ def questions_flow(
     rung = ladder.rungs[number]
     campaign = rung.campaign
     engine = engine_of(campaign)
-    if heritage is None:
-        network = transferred(network_of(campaign, framework), host.parent)
-    else:
-        network = transferred(heritage.network, host.parent)
+    found = network_of(campaign, framework) if heritage is None else heritage.network
+    network = transferred(found, host.parent)
     jobs: list[Job] = []
     for own in (host, full_host):
         if own is None:

@@ -243,10 +243,10 @@ def hops_flow(
         the host makes equivalent.
     """
     engine = engine_of(campaign)
-    cell = (full_host or host).supercell
-    network = transferred(network_of(campaign, framework), (full_host or host).parent)
-    hops = place_hops(network, cell, members=campaign.hops.members)
-    bench = Bench(campaign, framework, engine, cell.geometry)
+    own = full_host or host
+    network = transferred(network_of(campaign, framework), own.parent)
+    hops = place_hops(network, own.supercell, members=campaign.hops.members)
+    bench = Bench(campaign, framework, engine, own.supercell.geometry)
     if full_host is not None:
         bench.ask_full(hops, full_host, host)
     else:
