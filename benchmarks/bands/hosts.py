@@ -15,7 +15,7 @@ from stash import Stash
 from dualion.engines.jobs import relax_structure
 from dualion.engines.registry import EngineChoice
 from dualion.launch.task import bound_arguments, original
-from dualion.records import EndPoints, Geometry, HostState, content_hash
+from dualion.records import EndPoints, Geometry, HostState, Lesson, Relaxed, content_hash
 from dualion.structures.library import find_library
 from dualion.structures.supercell import build_supercell
 from dualion.workflows.campaign import Campaign
@@ -147,6 +147,28 @@ def _host(campaign: Campaign, stash: Stash) -> HostState:
     calls = relaxed.force_calls + shaken.force_calls
     stash.write({"state": state.model_dump(mode="json"), "calls": calls}, "hosts", name)
     return state
+
+
+def lessons_of(start: Start, choice: EngineChoice, stash: Stash) -> tuple[Lesson, ...]:
+    """Return what an engine that learns hands on from a framework's host, as its flow does."""
+    name = start.case.framework
+    host = start.host.digest(digits=6)
+    known = stash.read("lessons", name, digest=host)
+    if known is None:
+        campaign = _campaign(start.case)
+        state = _host(campaign, stash)
+        shaken = relax_structure(
+            rattled(
+                build_supercell(state.parent, campaign.cell).geometry,
+                width=campaign.host.rattle,
+                seed=campaign.seed,
+            ),
+            choice,
+            campaign.relax,
+        )
+        known = {"digest": host, "shaken": shaken.model_dump(mode="json")}
+        stash.write(known, "lessons", name)
+    return Relaxed.model_validate(known["shaken"]).lessons
 
 
 def _cut(case: Case, campaign: Campaign, host: HostState) -> dict[str, Any]:

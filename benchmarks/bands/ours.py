@@ -12,7 +12,8 @@ from hosts import CHOICE
 from dualion.analysis.band import judge_band
 from dualion.engines.calculators import build_source
 from dualion.engines.jobs import converge_band, relax_structure
-from dualion.records import Geometry, Path, Relaxed
+from dualion.engines.lessons import united
+from dualion.records import Geometry, Lesson, Path, Relaxed
 from dualion.settings import BandSettings, PathSettings, RelaxSettings
 from dualion.structures.equivalence import Equivalents, carry_over
 from dualion.structures.path import build_path
@@ -78,10 +79,12 @@ def ends(
     *,
     choice: EngineChoice = CHOICE,
     states: str = "dualion-states",
+    lessons: tuple[Lesson, ...] = (),
 ) -> Ends:
     """Relax the representatives of both ends, or read them back, and carry them over.
 
-    The same steps as ``workflows.bench.Bench.relaxed``. `states` is where the stash has them.
+    The same steps as ``workflows.bench.Bench.relaxed``. `states` is where the stash has them;
+    `lessons` are those of the host.
     """
     found, relaxed = [], {}
     for state in (start.endpoints.initial, start.endpoints.final):
@@ -90,7 +93,7 @@ def ends(
         piece = stash.read(states, key, digest=digest)
         if piece is None:
             clock = time.perf_counter()
-            done = relax_structure(representative, choice, RelaxSettings())
+            done = relax_structure(representative, choice, RelaxSettings(), lessons=lessons)
             piece = {
                 "digest": digest,
                 "seconds": time.perf_counter() - clock,
@@ -127,7 +130,8 @@ def searched(
     """Run path, band and judgement between two relaxed ends; what is kept of it, and the band."""
     clock = time.perf_counter()
     guess = path(start, both)
-    converged = converge_band(guess, choice, band_settings(method))
+    lessons = united([both.initial.lessons, both.final.lessons])
+    converged = converge_band(guess, choice, band_settings(method), lessons=lessons)
     judged = judge_band(converged, guess, start.endpoints, host=start.host)
     energies = list(converged.energies)
     piece = {

@@ -1,11 +1,13 @@
-"""The surrogate band on the hops of this benchmark: CHGNet's calls, with 7net-0 as the prior.
+"""The surrogate band on the hops of this benchmark: CHGNet's calls, with one prior or another.
 
-    python benchmarks/bands/surrogate.py            # what is missing, then surrogate.md
-    python benchmarks/bands/surrogate.py table      # the page alone
+    python benchmarks/bands/surrogate.py                   # what is missing, then learnt.md
+    python benchmarks/bands/surrogate.py table             # the page alone
+    python benchmarks/bands/surrogate.py --prior 7net-0    # the same to surrogate.md
 
-CHGNet stands in for a density functional, because for CHGNet the references and the calls of plain
-ASE are known (results.json); SevenNet, which differs from it about as much as from a functional,
-stands in for CHGNet. Only the calls of CHGNet count.
+With ``learnt``, CHGNet is alone: a force field is fitted to its calls. With ``7net-0`` CHGNet
+stands in for a density functional, because for CHGNet the references and the calls of plain ASE are
+known (results.json); SevenNet, which differs from it about as much as from a functional, stands in
+for CHGNet. Only the calls of CHGNet count.
 """
 
 # ruff: noqa: E402 - the environment comes before numpy and torch
@@ -16,6 +18,7 @@ import argparse
 import json
 import os
 import warnings
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,20 +41,47 @@ if TYPE_CHECKING:
     from hopset import Case
     from hosts import Start
 
+    from dualion.records import Lesson
+
 
 HERE = Path(__file__).parent
-CHOICE = EngineChoice(name="chgnet", device="cpu", prior=EngineChoice(name="7net-0", device="cpu"))
 BETWEEN = 4
 """Parts that a path is looked at in between two images."""
 NO_HOP = ("wrong_mover", "framework_broken", "endpoint_collapsed")
 """Outcomes that say that what was asked for is no hop of the ion."""
 
 
-def band(start: Start, stash: Stash) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Prior:
+    """What spares CHGNet its calls, and where its pieces and its page are."""
+
+    name: str
+    stem: str
+    about: str
+
+    @property
+    def choice(self) -> EngineChoice:
+        """CHGNet with this prior."""
+        prior = EngineChoice(name=self.name, device="cpu")
+        return EngineChoice(name="chgnet", device="cpu", prior=prior)
+
+    def lessons(self, start: Start, stash: Stash) -> tuple[Lesson, ...]:
+        """Return what the host's relaxation hands on."""
+        return hosts.lessons_of(start, self.choice, stash) if self.choice.learns else ()
+
+
+def band(start: Start, prior: Prior, stash: Stash) -> dict[str, Any]:
     """Run ends, path, band and judgement of one hop as the flow does."""
     host = start.host.digest(digits=6)
-    both = ours.ends(start, stash, host, choice=CHOICE, states="surrogate-states")
-    piece, converged = ours.searched(start, both, CHOICE, "surrogate")
+    both = ours.ends(
+        start,
+        stash,
+        host,
+        choice=prior.choice,
+        states=f"{prior.stem}-states",
+        lessons=prior.lessons(start, stash),
+    )
+    piece, converged = ours.searched(start, both, prior.choice, "surrogate")
     return piece | {
         "digest": start.digest,
         "hop": start.case.name,
@@ -61,11 +91,11 @@ def band(start: Start, stash: Stash) -> dict[str, Any]:
     }
 
 
-def finished(case: Case, stash: Stash) -> dict[str, Any] | None:
+def finished(case: Case, prior: Prior, stash: Stash) -> dict[str, Any] | None:
     """Return what was found for a hop from the states that it has now; None: not run."""
     start = hosts.start_of(case, stash)
     digest = None if start is None else start.digest
-    return stash.read("surrogate-runs", case.name, digest=digest)
+    return stash.read(f"{prior.stem}-runs", case.name, digest=digest)
 
 
 def highest(start: Start, piece: dict[str, Any]) -> float:
@@ -84,10 +114,10 @@ def highest(start: Start, piece: dict[str, Any]) -> float:
     return max(energies) - energies[0]
 
 
-def table(stash: Stash) -> str:
+def table(prior: Prior, stash: Stash) -> str:
     """Return the page."""
     stored = {row["hop"]: row for row in json.loads((HERE / "results.json").read_text())["hops"]}
-    found = [p for case in CASES if (p := finished(case, stash)) is not None]
+    found = [p for case in CASES if (p := finished(case, prior, stash)) is not None]
     fallen = [piece["hop"] for piece in found if not piece["band_calls"]]
     banded = [piece for piece in found if piece["band_calls"]]
     pieces = [piece for piece in banded if piece["outcome"] not in NO_HOP]
@@ -137,6 +167,8 @@ def table(stash: Stash) -> str:
     wrong = [p["hop"] for p, off, _, _ in judged if abs(off) > FAR and p["hop"] not in under]
     silent = [p["hop"] for p, _, _, _ in judged if p["hop"] in wrong and p["converged"]]
     return PAGE.format(
+        option="" if prior.name == "learnt" else f" --prior {prior.name}",
+        about=prior.about,
         means="\n".join(means),
         rows="\n".join(lines),
         close=close,
@@ -164,14 +196,29 @@ def _undercuts(piece: dict[str, Any], row: dict[str, Any]) -> bool:
     return bool(piece["path_top"] < row["reference"]["barrier"] - CLOSE)
 
 
+PRIORS = {
+    "learnt": Prior(
+        "learnt",
+        "learnt",
+        """`method: surrogate` with CHGNet as the engine and `prior: learnt`, all else default: CHGNet alone,
+and a force field fitted to its calls while they come in. All calls are CHGNet's and all count, but
+for those of the host, from which the field learns first: every method starts from it, and it costs
+what it costs all others. What the field itself costs is time: some thousand evaluations a hop.""",
+    ),
+    "7net-0": Prior(
+        "7net-0",
+        "surrogate",
+        """`method: surrogate` with CHGNet as the engine and 7net-0 as its `prior`, all else default. CHGNet
+stands in for a density functional: its references can be afforded. **Only CHGNet's calls count**;
+the prior's, some hundreds a hop, do not, so this pays where a call of the engine is far dearer.""",
+    ),
+}
 PAGE = """# Bands on a surrogate
 
-Written by `python benchmarks/bands/surrogate.py`; do not edit. The hops, the references, plain ASE
-(`ase-fire`) and `adaptive` are those of [the table of band methods](README.md).
+Written by `python benchmarks/bands/surrogate.py{option}`; do not edit. The hops, the references,
+plain ASE (`ase-fire`) and `adaptive` are those of [the table of band methods](README.md).
 
-`method: surrogate` with CHGNet as the engine and 7net-0 as its `prior`, all else default. CHGNet
-stands in for a density functional: its references can be afforded. **Only CHGNet's calls count**;
-the prior's, some hundreds a hop, do not, so this pays where a call of the engine is far dearer.
+{about}
 
 Geometric mean of plain ASE's calls over the surrogate's, ends included in both:
 
@@ -203,21 +250,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("stages", nargs="*", choices=[[], "table"], default=[])
     parser.add_argument("--cache", type=Path, default=HERE / "cache", help="finished pieces")
+    parser.add_argument("--prior", choices=list(PRIORS), default="learnt")
     parser.add_argument("--hop", action="append", help="only this hop (may be repeated)")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
     stash = Stash(arguments.cache)
+    prior = PRIORS[arguments.prior]
     if "table" not in arguments.stages:
         hosts.set_up(stash)
         for case in interleaved([c for c in CASES if not arguments.hop or c.name in arguments.hop]):
             start = hosts.start_of(case, stash)
-            if start is None or finished(case, stash) is not None:
+            if start is None or finished(case, prior, stash) is not None:
                 continue
-            piece = band(start, stash)
+            piece = band(start, prior, stash)
             piece["path_top"] = highest(start, piece)
-            stash.write(piece, "surrogate-runs", case.name)
+            stash.write(piece, f"{prior.stem}-runs", case.name)
             print(case.name, piece["top"], piece["end_calls"], piece["band_calls"], flush=True)
-    (HERE / "surrogate.md").write_text(table(stash))
+    (HERE / f"{prior.stem}.md").write_text(table(prior, stash))
 
 
 if __name__ == "__main__":

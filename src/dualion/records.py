@@ -13,7 +13,15 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, computed_field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    computed_field,
+    model_serializer,
+    model_validator,
+)
 
 from dualion.settings import ALGORITHM
 
@@ -454,7 +462,38 @@ class EngineStamp(Record):
         return f"{self.engine} ({self.code_text})"
 
 
-class Relaxed(Record):
+class Lesson(Record):
+    """What an engine said of some configurations of one cell, for a force field to learn from."""
+
+    images: Images = Field(description="The configurations.")
+    energies: tuple[float, ...] = Field(description="In eV per cell.")
+    forces: tuple[tuple[Vec3, ...], ...] = Field(
+        description="Shape (configurations, n, 3), in eV/Å."
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        shape = self.images.xyz.shape
+        if np.shape(self.forces) != shape or len(self.energies) != len(self.images):
+            msg = f"{len(self.energies)} energies, and forces of shape {np.shape(self.forces)}, of"
+            raise ValueError(f"{msg} configurations of shape {shape}")
+        return self
+
+
+class _Taught(Record):
+    """Base of records that hand lessons on; without any they look as if they could not."""
+
+    lessons: tuple[Lesson, ...] = Field((), description="Those learnt from first come first.")
+
+    @model_serializer(mode="wrap")
+    def _without_nothing(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data: dict[str, Any] = write(self)
+        if not self.lessons:
+            data.pop("lessons", None)
+        return data
+
+
+class Relaxed(_Taught):
     """A relaxed structure. Shared by every hop that uses the state."""
 
     geometry: Geometry
@@ -588,7 +627,7 @@ class LevelOfTheory(Record):
         return data
 
 
-class HostState(Record):
+class HostState(_Taught):
     """The relaxed host that hops were cut from, and whether it is a minimum."""
 
     parent: Geometry = Field(description="The relaxed primitive cell, symmetry kept.")

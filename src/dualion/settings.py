@@ -99,7 +99,7 @@ class BandSettings(PhysicsSettings):
         "full",
         description="'full': a nudged elastic band. 'adaptive': one climbing image and the proof "
         "of its saddle, the full band where that does not close. 'surrogate': a band on a "
-        "surrogate made of the campaign's `prior`, the engine being asked at the saddle alone.",
+        "surrogate made of the campaign's `prior`, the engine being asked near the saddle alone.",
     )
     fmax: float = Field(
         0.03, gt=0.0, le=1.0, description="Largest NEB force on the climbing image, in eV/Å."

@@ -8,6 +8,7 @@ from ase.build import bulk, make_supercell
 
 from dualion.engines import get_engine, job_scope
 from dualion.engines.jobs import converge_band, relax_structure
+from dualion.engines.lessons import united
 from dualion.engines.registry import category_of
 from dualion.errors import InputError
 from dualion.records import Geometry
@@ -88,7 +89,7 @@ def test_a_band_on_a_surrogate_has_the_barrier_of_the_full_band(path, pairs):
 
 
 def test_a_surrogate_without_a_prior_is_refused_with_the_remedy(path, pairs):
-    with pytest.raises(InputError, match="add 'prior: chgnet'"):
+    with pytest.raises(InputError, match="add 'prior: chgnet' or 'prior: learnt'"):
         converge_band(path, pairs[0], BAND)
 
 
@@ -112,5 +113,115 @@ def test_a_band_that_is_killed_goes_on_from_its_last_call(path, pairs, tmp_path,
     made.clear()
     with job_scope(tmp_path / "job", computed=lambda: made.append(1)):
         again = converge_band(path, pairs[1], BAND)
+    assert again == whole
+    assert len(made) == whole.force_calls - after
+
+
+# ------------------------------------------------------------------ no prior but what is learnt
+
+
+@pytest.fixture
+def learner():
+    return get_engine("emt", prior="learnt").choice
+
+
+@pytest.fixture(scope="module")
+def rattled_host():
+    host = make_supercell(bulk("Cu", a=3.59), 3 * np.eye(3, dtype=int))
+    host.rattle(0.05, seed=1)
+    return Geometry.from_atoms(host)
+
+
+@pytest.fixture
+def lessons(rattled_host, learner):
+    return relax_structure(rattled_host, learner, RELAX).lessons
+
+
+def test_one_that_learns_needs_no_other_package_and_makes_the_same_numbers(learner):
+    assert learner.learns
+    assert category_of(learner) == "ase"
+    assert get_engine("emt", prior="learnt").stamp() == get_engine("emt").stamp()
+
+
+def test_a_host_is_relaxed_as_without_and_gives_the_first_lesson(rattled_host, learner, pairs):
+    found = relax_structure(rattled_host, learner, RELAX)
+    alone = relax_structure(rattled_host, pairs[0], RELAX)
+    assert found.model_copy(update={"lessons": ()}) == alone
+    assert len(found.lessons) == 1
+    assert len(found.lessons[0].energies) == found.force_calls
+    assert found.lessons[0].energies[-1] == pytest.approx(found.energy, abs=1e-5)
+
+
+def test_who_learns_nothing_looks_as_ever(rattled_host, learner, pairs):
+    alone = relax_structure(rattled_host, pairs[0], RELAX)
+    assert "lessons" not in alone.model_dump(mode="json")
+    found = relax_structure(rattled_host, learner, RELAX)
+    assert type(found).model_validate_json(found.model_dump_json()) == found
+
+
+def test_a_state_relaxed_with_lessons_is_the_engine_s_own_with_fewer_calls(
+    states, pairs, learner, lessons
+):
+    alone = relax_structure(states[0], pairs[0], RELAX)
+    found = relax_structure(states[0], learner, RELAX, lessons=lessons)
+    assert found.converged
+    assert found.energy == pytest.approx(alone.energy, abs=0.002)
+    assert found.force_calls < alone.force_calls
+    assert found.lessons[:1] == lessons  # handed on, with its own
+    assert len(found.lessons) == 2
+
+
+def test_a_free_cell_is_relaxed_without_what_was_learnt(pairs, learner, lessons):
+    cell = Geometry.from_atoms(bulk("Cu", a=3.7))
+    found = relax_structure(cell, learner, RELAX, cell=True, lessons=lessons)
+    alone = relax_structure(cell, pairs[0], RELAX, cell=True)
+    assert found.model_copy(update={"lessons": ()}) == alone
+    assert found.lessons == lessons
+
+
+@pytest.fixture
+def learnt_hop(states, learner, lessons, straight):
+    """A path between ends that were relaxed with lessons, and what both learnt."""
+    first, last = (relax_structure(s, learner, RELAX, lessons=lessons) for s in states)
+    path = straight(first.geometry, last.geometry, (first.energy, last.energy))
+    return path, united([first.lessons, last.lessons])
+
+
+def test_a_band_on_what_was_learnt_has_the_barrier_of_the_full_band(learnt_hop, pairs, learner):
+    path, lessons = learnt_hop
+    full = converge_band(path, pairs[0], BandSettings())
+    found = converge_band(path, learner, BAND, lessons=lessons)
+    assert full.converged
+    assert found.converged
+    assert found.stamp == full.stamp
+    assert max(found.energies) == pytest.approx(max(full.energies), abs=0.005)
+    assert found.force_calls < 0.3 * full.force_calls
+
+
+def test_without_lessons_a_band_still_ends_at_the_engine_s_saddle(path, pairs, learner):
+    full = converge_band(path, pairs[0], BandSettings())
+    found = converge_band(path, learner, BAND)
+    assert found.converged
+    assert max(found.energies) == pytest.approx(max(full.energies), abs=0.005)
+
+
+@pytest.mark.parametrize("after", [1, 3])
+def test_a_state_whose_job_is_killed_goes_on_from_its_last_call(
+    states, learner, lessons, tmp_path, after
+):
+    whole = relax_structure(states[0], learner, RELAX, lessons=lessons)
+    assert whole.force_calls > after
+    made = []
+
+    def count():
+        made.append(1)
+        if len(made) == after:
+            raise Killed
+
+    with pytest.raises(Killed), job_scope(tmp_path / "job", computed=count):
+        relax_structure(states[0], learner, RELAX, lessons=lessons)
+    made.clear()
+    with job_scope(tmp_path / "job", computed=lambda: made.append(1)):
+        again = relax_structure(states[0], learner, RELAX, lessons=lessons)
     assert again == whole
     assert len(made) == whole.force_calls - after

@@ -29,6 +29,7 @@ engine: emt
 doping: [pure, dilute]
 cell: {min_image_distance: 7.0}
 """
+LEARNT = "prior: learnt\nband: {method: surrogate}\n"
 SURROGATE = "prior: morse\nband: {method: surrogate}\n"
 
 
@@ -64,6 +65,18 @@ def records_of(folder, extra=""):
     )
     outputs = [last.output for found in responses.values() for last in found.values()]
     return {out.moving_ion: out for out in outputs if isinstance(out, HopRecord)}
+
+
+def test_records_of_an_engine_that_learns_are_its_own_with_fewer_force_calls(tmp_path):
+    plain = records_of(tmp_path / "plain")
+    found = records_of(tmp_path / "learnt", LEARNT)
+    assert set(found) == set(plain) == {"Cu", "Ag"}
+    for ion, record in found.items():
+        assert record.outcome is plain[ion].outcome is Outcome.CONVERGED
+        assert record.forward == pytest.approx(plain[ion].forward, abs=0.005)
+        assert record.theory == plain[ion].theory
+        assert record.record_id != plain[ion].record_id
+        assert record.force_calls < 0.3 * plain[ion].force_calls
 
 
 @pytest.mark.usefixtures("morse")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from jobflow.core.job import Job
     from jobflow.core.reference import OutputReference
 
+    from dualion.engines.base import Lessons
     from dualion.engines.entry import EngineEntry
     from dualion.records import EngineStamp
     from dualion.settings import BandSettings, RelaxSettings
@@ -62,8 +63,8 @@ class AseEngine:
 
         A prior is looked for as well, but makes no number.
         """
-        if self.choice.prior is not None:
-            stamp_of(self.choice.prior)
+        for prior in self.choice.engines[1:]:
+            stamp_of(prior)
         return stamp_of(self.choice)
 
     def relax(
@@ -75,6 +76,7 @@ class AseEngine:
         settings: RelaxSettings,
         keep_symmetry: bool = False,
         name: str | None = None,
+        lessons: Lessons = (),
     ) -> Job:
         """Return a job whose output is a ``Relaxed``; see :class:`~dualion.engines.base.Engine`."""
         self._check_charge(charge)
@@ -85,6 +87,7 @@ class AseEngine:
             cell=cell,
             charge=charge,
             keep_symmetry=keep_symmetry,
+            **({"lessons": lessons} if self.choice.learns else {}),
         )
         subject = f" {structure.formula}" if isinstance(structure, Geometry) else ""
         return self._labelled(job, "relax", name or f"relax{subject}")
@@ -97,26 +100,34 @@ class AseEngine:
         charge: int = 0,
         settings: BandSettings,
         name: str | None = None,
+        lessons: tuple[Lessons, ...] = (),
     ) -> Job:
         """Return a job whose output is a ``Band``; see :class:`~dualion.engines.base.Engine`."""
         self._check_charge(charge)
         make = self._band_job(settings)
-        job = make(path=path, choice=self.choice, settings=settings, climb=climb, charge=charge)
+        job = make(
+            path=path,
+            choice=self.choice,
+            settings=settings,
+            climb=climb,
+            charge=charge,
+            **({"lessons": lessons} if self.choice.learns else {}),
+        )
         subject = f" of {path.images.species[path.mover]}" if isinstance(path, Path) else ""
         return self._labelled(job, "band", name or f"band{subject}")
 
     def _relax_job(self) -> Callable[..., Job]:
         """Maker of the job that relaxes."""
-        from dualion.engines.jobs import relax_job
+        from dualion.engines.jobs import relax_job, taught_relax_job
 
-        return relax_job
+        return taught_relax_job if self.choice.learns else relax_job
 
     def _band_job(self, settings: BandSettings) -> Callable[..., Job]:
         """Maker of the job that converges a band with these settings."""
-        from dualion.engines.jobs import band_job
+        from dualion.engines.jobs import band_job, taught_band_job
 
         del settings
-        return band_job
+        return taught_band_job if self.choice.learns else band_job
 
     def _labelled(self, job: Job, kind: str, name: str) -> Job:
         job.name = name

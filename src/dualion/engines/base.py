@@ -8,8 +8,10 @@ if TYPE_CHECKING:
     from jobflow.core.job import Job
     from jobflow.core.reference import OutputReference
 
-    from dualion.records import EngineStamp, Geometry, Path
+    from dualion.records import EngineStamp, Geometry, Lesson, Path
     from dualion.settings import BandSettings, RelaxSettings
+
+    Lessons = tuple[Lesson, ...] | OutputReference
 
 
 @runtime_checkable
@@ -65,6 +67,7 @@ class Engine(Protocol):
         settings: RelaxSettings,
         keep_symmetry: bool = False,
         name: str | None = None,
+        lessons: Lessons = (),
     ) -> Job:
         """Return a job that relaxes a structure; its output is a ``Relaxed``.
 
@@ -82,6 +85,8 @@ class Engine(Protocol):
             Keep the space group of the input.
         name
             Of the job.
+        lessons
+            What was learnt before, for an engine that learns; others take no notice.
 
         Raises
         ------
@@ -98,6 +103,7 @@ class Engine(Protocol):
         charge: int = 0,
         settings: BandSettings,
         name: str | None = None,
+        lessons: tuple[Lessons, ...] = (),
     ) -> Job:
         """Return a job that converges a band; its output is a ``Band``.
 
@@ -114,6 +120,8 @@ class Engine(Protocol):
             Thresholds, spring and largest number of band steps.
         name
             Of the job.
+        lessons
+            What was learnt at its ends, for an engine that learns.
 
         Raises
         ------

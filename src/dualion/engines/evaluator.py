@@ -106,6 +106,8 @@ class Evaluator:
         Told the number of force calls so far, after each.
     computed
         Called after each force call that the source really made.
+    remember
+        Keep what was seen without a stress, for a force field to learn from.
 
     Attributes
     ----------
@@ -114,6 +116,9 @@ class Evaluator:
         interrupted.
     computed
         Force calls that the source really made in this process.
+    seen
+        Positions and evaluations, replayed ones included, in the order of the calls; empty unless
+        they are to be remembered.
     """
 
     def __init__(
@@ -123,13 +128,16 @@ class Evaluator:
         log: EvaluationLog | None = None,
         progress: Callable[[int], None] | None = None,
         computed: Callable[[], None] | None = None,
+        remember: bool = False,
     ) -> None:
         self._source = source
         self._log = log
         self._progress = progress
         self._on_computed = computed
+        self._remember = remember
         self.calls = 0
         self.computed = 0
+        self.seen: list[tuple[NDArray[np.float64], Evaluation]] = []
 
     def __call__(
         self,
@@ -172,6 +180,8 @@ class Evaluator:
                 self._on_computed()
         if self._progress is not None:
             self._progress(self.calls)
+        if self._remember and not stress:
+            self.seen.append((xyz.copy(), found))
         return found
 
     def many(

@@ -1,4 +1,4 @@
-"""The two jobs of every engine: thin wrappers around the pure functions."""
+"""The jobs of every engine: thin wrappers around the pure functions."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from dualion.engines.adaptive import run_adaptive
 from dualion.engines.checkpoint import EvaluationLog, current_scope
 from dualion.engines.evaluator import Evaluator
 from dualion.engines.fingerprint import stamp_of
+from dualion.engines.lessons import lesson_of, taught, united
 from dualion.engines.neb import run_band
 from dualion.engines.point import PointSource
 from dualion.engines.registry import EngineChoice
@@ -21,7 +22,7 @@ from dualion.engines.relaxation import relax
 from dualion.engines.surrogate_band import run_surrogate
 from dualion.engines.surrogate_relaxation import relax_by_surrogate
 from dualion.errors import CheckpointBusyError, InputError
-from dualion.records import Band, EngineStamp, Geometry, Images, Path, Relaxed
+from dualion.records import Band, EngineStamp, Geometry, Images, Lesson, Path, Relaxed
 from dualion.settings import BandSettings, RelaxSettings
 from dualion.structures.interpolation import images_between, lengths_along
 
@@ -59,6 +60,45 @@ def band_job(
     return converge_band(path, choice, settings, climb=climb, charge=charge)
 
 
+@job(output_schema=Relaxed)
+def taught_relax_job(
+    structure: Geometry,
+    choice: EngineChoice,
+    settings: RelaxSettings,
+    *,
+    cell: bool = False,
+    charge: int = 0,
+    keep_symmetry: bool = False,
+    lessons: tuple[Lesson, ...] = (),
+) -> Relaxed:
+    """Relax a structure with what was learnt before; see :func:`relax_structure`."""
+    return relax_structure(
+        structure,
+        choice,
+        settings,
+        cell=cell,
+        charge=charge,
+        keep_symmetry=keep_symmetry,
+        lessons=lessons,
+    )
+
+
+@job(output_schema=Band)
+def taught_band_job(
+    path: Path,
+    choice: EngineChoice,
+    settings: BandSettings,
+    *,
+    climb: bool = True,
+    charge: int = 0,
+    lessons: tuple[tuple[Lesson, ...], ...] = (),
+) -> Band:
+    """Converge a band with what was learnt at its ends; see :func:`converge_band`."""
+    return converge_band(
+        path, choice, settings, climb=climb, charge=charge, lessons=united(lessons)
+    )
+
+
 def relax_structure(
     structure: Geometry,
     choice: EngineChoice,
@@ -67,8 +107,13 @@ def relax_structure(
     cell: bool = False,
     charge: int = 0,
     keep_symmetry: bool = False,
+    lessons: tuple[Lesson, ...] = (),
 ) -> Relaxed:
     """Relax a structure with an engine, under the present job scope.
+
+    With the prior ``learnt`` the state is relaxed on a force field that was taught `lessons`, and
+    the relaxed state hands on these and its own. Without lessons it is relaxed as by the engine
+    alone, and gives the first.
 
     An engine that fails gives a ``Relaxed`` with ``failure`` set, the input geometry, and as
     energy and force those of the last good configuration (0 when there was none).
@@ -85,11 +130,14 @@ def relax_structure(
     structure = Geometry.model_validate(structure)
     stamp = stamp_of(choice)
     with _evaluator(choice, stamp, charge) as evaluate:
-        # A surrogate knows one cell, and nothing of symmetry.
-        if choice.prior is None or cell or keep_symmetry:
+        # A surrogate knows one cell, and nothing of symmetry; a field nothing without lessons.
+        alone = choice.prior is None or (choice.learns and not lessons)
+        if alone or cell or keep_symmetry:
             found = relax(structure, evaluate, settings, cell=cell, keep_symmetry=keep_symmetry)
         else:
-            found = relax_by_surrogate(structure, evaluate, _prior(choice.prior), settings)
+            prior = _prior(choice, structure.species, lessons)
+            found = relax_by_surrogate(structure, evaluate, prior, settings)
+        own = lesson_of(structure.lattice, structure.species, evaluate.seen)
     return Relaxed(
         geometry=found.geometry,
         energy=found.energy,
@@ -100,6 +148,7 @@ def relax_structure(
         stamp=stamp,
         start_energy=found.start_energy,
         failure=found.failure,
+        lessons=(*lessons, own) if own else lessons,
     )
 
 
@@ -110,6 +159,7 @@ def converge_band(
     *,
     climb: bool = True,
     charge: int = 0,
+    lessons: tuple[Lesson, ...] = (),
 ) -> Band:
     """Converge a band with an engine, under the present job scope.
 
@@ -134,7 +184,8 @@ def converge_band(
     with _evaluator(choice, stamp, charge) as evaluate:
         guess = partial(images_between, cell=path.images.cell, species=path.images.species)
         if settings.method == "surrogate" and climb:
-            found = run_surrogate(path, evaluate, _prior(choice.prior), settings, guess=guess)
+            prior = _prior(choice, path.images.species, lessons)
+            found = run_surrogate(path, evaluate, prior, settings, guess=guess)
         elif settings.method == "adaptive" and climb:
             found = run_adaptive(path, evaluate, settings, guess=guess)
         else:
@@ -142,17 +193,18 @@ def converge_band(
     return _band(path, found, stamp, charge)
 
 
-def _prior(choice: EngineChoice | None) -> Source:
+def _prior(choice: EngineChoice, species: tuple[str, ...], lessons: tuple[Lesson, ...]) -> Source:
     """Return the cheap engine of a surrogate; it knows no charge, which is learnt with the rest."""
     from dualion.engines.calculators import build_source
 
-    if choice is None:
+    if choice.prior is None:
         raise InputError(
-            "a surrogate needs a cheap engine",
+            "a surrogate needs a cheap engine, or to learn",
             where="band: method: surrogate",
-            remedy="add 'prior: chgnet' to the campaign, or give get_engine a prior",
+            remedy="add 'prior: chgnet' or 'prior: learnt' to the campaign, or give get_engine a "
+            "prior",
         )
-    return build_source(choice)
+    return taught(lessons, species) if choice.learns else build_source(choice.prior)
 
 
 @contextlib.contextmanager
@@ -173,7 +225,13 @@ def _evaluator(choice: EngineChoice, stamp: EngineStamp, charge: int) -> Iterato
             # Computed elsewhere at this moment: then once more here, beside it, without a log.
             with contextlib.suppress(CheckpointBusyError):
                 log = stack.enter_context(EvaluationLog(scope.checkpoint, stamp.model_dump_json()))
-        yield Evaluator(source, log=log, progress=scope.progress, computed=scope.computed)
+        yield Evaluator(
+            source,
+            log=log,
+            progress=scope.progress,
+            computed=scope.computed,
+            remember=choice.learns,
+        )
 
 
 def _band(path: Path, found: BandResult, stamp: EngineStamp, charge: int) -> Band:

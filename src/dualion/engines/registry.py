@@ -22,6 +22,8 @@ from dualion.errors import EngineNotInstalledError, InputError
 from dualion.records import Record
 from dualion.settings import Places
 
+LEARNT = "learnt"
+"""Stands for a prior that is no engine: a force field fitted to the costly engine's own calls."""
 ENTRY_POINTS = "dualion.engines"
 """Entry-point group in which another package may offer an :class:`EngineEntry`."""
 
@@ -50,13 +52,20 @@ class EngineChoice(Record):
         None, description="Set for engines that a worker may not find by name."
     )
     prior: EngineChoice | None = Field(
-        None, description="Cheap engine that spares this one force calls, by a surrogate."
+        None,
+        description="Cheap engine that spares this one force calls, by a surrogate; 'learnt': none "
+        "but a force field fitted to this one's own calls.",
     )
 
     @property
+    def learns(self) -> bool:
+        """Whether the prior is a force field fitted to the engine's own calls."""
+        return self.prior is not None and self.prior.name == LEARNT
+
+    @property
     def engines(self) -> tuple[EngineChoice, ...]:
-        """The engine, and its prior if it has one."""
-        return (self,) if self.prior is None else (self, self.prior)
+        """The engine, and its prior if that is an engine."""
+        return (self,) if self.prior is None or self.learns else (self, self.prior)
 
 
 def get_engine(
@@ -84,7 +93,8 @@ def get_engine(
     check
         Look whether package and weights are here. False where jobs are only submitted.
     prior
-        A cheap engine that spares this one force calls.
+        A cheap engine that spares this one force calls, or ``"learnt"``: a force field fitted to
+        this one's own calls.
 
     Raises
     ------
@@ -99,7 +109,11 @@ def get_engine(
 
     choice = _choice(name, device, trust_model=trust_model)
     if prior is not None:
-        cheap = _choice(prior, device, trust_model=trust_model)
+        cheap = (
+            EngineChoice(name=LEARNT)
+            if prior == LEARNT
+            else _choice(prior, device, trust_model=trust_model)
+        )
         choice = choice.model_copy(update={"prior": cheap})
     engine: Engine = AseEngine(choice, outer=outer)
     # With a surrogate, or with each force call a job, dualion moves the atoms.

@@ -64,6 +64,7 @@ def relax(
     *,
     cell: bool = False,
     keep_symmetry: bool = False,
+    reach: float = np.inf,
 ) -> Relaxation:
     """Relax a geometry; the input is not changed.
 
@@ -84,11 +85,15 @@ def relax(
         Relax the lattice as well.
     keep_symmetry
         Keep the space group of the input (found within 0.01 Å).
+    reach
+        Stop, unconverged, where an atom is this far from where it was, in Å.
     """
     with warnings.catch_warnings():
         # Frechet filter: scipy warns of an error of 1e-13 in the logarithm at every step.
         warnings.filterwarnings("ignore", message="logm result may be inaccurate")
-        run = _Run(geometry, evaluate, settings, cell=cell, keep_symmetry=keep_symmetry)
+        run = _Run(
+            geometry, evaluate, settings, cell=cell, keep_symmetry=keep_symmetry, reach=reach
+        )
         return run.result()
 
 
@@ -103,12 +108,15 @@ class _Run:
         *,
         cell: bool,
         keep_symmetry: bool,
+        reach: float,
     ) -> None:
         from dualion.engines.adapter import EvaluatorCalculator
 
         self.geometry = geometry
         self.evaluate = evaluate
         self.settings = settings
+        self.reach = reach
+        self.stopped = False
         self.atoms = geometry.atoms()
         if keep_symmetry:
             from ase.constraints import FixSymmetry
@@ -131,7 +139,7 @@ class _Run:
         converged = False
         try:
             converged = self._follow(self._quasi_newton(), patience=_PATIENCE)
-            if not converged and self._left() > 0:
+            if not converged and not self.stopped and self._left() > 0:
                 self.best.restore(self.atoms)
                 converged = self._follow(Fire(), patience=self.settings.steps)
         except EngineError as error:
@@ -176,11 +184,22 @@ class _Run:
             if converged or energy < self.best.energy:
                 self.best.keep(self.atoms, energy, force)
             diverged = energy > self.best.energy + _RISE
-            if converged or diverged or idle >= patience or self._left() <= 0:
+            if converged or diverged or self.stopped or idle >= patience or self._left() <= 0:
                 return converged
             xyz = self.target.get_positions()
             self.target.set_positions(xyz + descent.step(xyz, forces))
+            self._check_reach()
             self._check_sanity()
+
+    def _check_reach(self) -> None:
+        """Go no farther than allowed."""
+        if not np.isfinite(self.reach):
+            return
+        moved = self.atoms.positions - self.geometry.xyz
+        far = float(np.linalg.norm(moved, axis=1).max())
+        if far > self.reach:
+            self.atoms.positions = self.geometry.xyz + moved * (self.reach / far)
+            self.stopped = True
 
     def _check_sanity(self) -> None:
         """Raise when the model sends the structure where no model can be right."""

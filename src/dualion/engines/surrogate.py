@@ -7,11 +7,13 @@ atoms, whose positions are continuous over all that it is told.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dualion.engines.evaluator import Evaluation, Evaluator
+from dualion.engines.forcefield import ForceField
 from dualion.engines.residual import FORCE_NOISE, Datum, Prediction, Residual
 from dualion.engines.surface import Point
 from dualion.errors import EngineError
@@ -31,6 +33,13 @@ again by a job that is resumed, and its evaluation is found in the log.
 """
 REMEMBERED = 500
 """Evaluations of the prior that are kept."""
+STRAYING = 0.08
+"""By how much an energy may be off away from what a force field has learnt, in eV for each Å to the
+nearest configuration that is known (one standard deviation).
+
+Where such a field was fitted, the process on what it leaves sees next to no residual and expects
+none elsewhere.
+"""
 
 
 class Surrogate:
@@ -45,7 +54,12 @@ class Surrogate:
     costly
         The engine that is to be spared; counts its own calls.
     prior
-        The cheap engine.
+        The cheap engine, or a force field, which learns as well.
+
+    Attributes
+    ----------
+    learns
+        Whether the prior is a force field.
     """
 
     def __init__(
@@ -55,6 +69,7 @@ class Surrogate:
         self.cell = cell
         self._costly = costly
         self._prior = prior
+        self.learns = isinstance(prior, ForceField)
         self._data: list[Datum] = []
         self._model: Residual | None = None
         self._priors: dict[bytes, Evaluation] = {}
@@ -91,7 +106,10 @@ class Surrogate:
         cheap = self._cheap(xyz)
         if self._model is None:
             return Prediction(cheap.energy, cheap.forces, np.inf)
-        return self._model.predict(xyz, cheap)
+        found = self._model.predict(xyz, cheap)
+        if self.learns:
+            found = replace(found, spread=max(found.spread, STRAYING * self.distance(xyz)))
+        return found
 
     def compute(self, xyz: Array) -> Point:
         """Ask the costly engine, and learn from its answer.
@@ -112,7 +130,7 @@ class Surrogate:
         self.learn(point)
         return point
 
-    def learn(self, point: Point, *, force_noise: float = FORCE_NOISE) -> None:
+    def learn(self, point: Point, *, force_noise: float = FORCE_NOISE, teach: bool = True) -> None:
         """Take in what the costly engine says of a configuration.
 
         Parameters
@@ -121,8 +139,14 @@ class Surrogate:
             The configuration.
         force_noise
             What a component of its forces may be wrong by, in eV/Å.
+        teach
+            Let a force field learn it too: not what it was taught before.
         """
         costly = Evaluation(point.energy, point.forces)
+        if teach and isinstance(self._prior, ForceField):
+            self._prior.learn(self.numbers, point.xyz, self.cell, point.energy, point.forces)
+            self._priors.clear()
+            self._data = [replace(d, cheap=self._cheap(d.xyz)) for d in self._data]
         self._data.append(Datum(point.xyz, costly, self._cheap(point.xyz), force_noise))
         self._model = Residual(self._data)
 

@@ -46,8 +46,10 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-CALLS = 30
-"""Costly calls after which the full band is run."""
+CALLS, LEARNING_CALLS = 30, 60
+"""Costly calls after which a band is run without the surrogate: with an engine as the prior, and
+with a force field.
+"""
 STRIDE, LEAST, JUMP = 0.35, 0.06, 1.2
 """A saddle moves by no more than the first between two costly calls, in Å, and by less, down to the
 second, after bad predictions; one that moves farther than the third is another saddle, and is
@@ -57,20 +59,34 @@ GOOD, BAD = 0.01, 0.03
 """Errors in eV of a prediction that is good, and of one that is bad."""
 ERROR = 0.003
 """A saddle counts as converged if the surrogate moves its energy by less than this, in eV."""
+SAME, STUBBORN = 1e-3, 4
+"""Two configurations this close are one, in Å; a field that insists so often on one that was no
+saddle is given up.
+"""
 NEAR = 0.4
 """The surrogate's saddle lies this close to one that has converged, in Å."""
+AGAIN = 0.05
+"""Two saddles this close are one, in Å."""
+LOWER = 0.005
+"""By how much the top of another way must lie lower on the surrogate to be looked at, in eV."""
 WIDTHS = 2.0
 """An image is no saddle if it lies lower by this many standard deviations."""
 KNOWN = 0.15
 """An image closer than this to one that was computed need not be, in Å."""
-LOOKS = 4
-"""Costly calls spent on images that might be higher than the saddle."""
+LOOKS, LEARNING_LOOKS = 4, 10
+"""Costly calls spent on images that might be higher than the saddle: with an engine as the prior,
+and with a force field, which knows nothing but what it was told.
+"""
 END_NOISE = 0.02
 """What a component of the forces at a relaxed end may differ from zero by, in eV/Å."""
 MIRRORED = 0.05
 """A mirror image farther away than this, in Å, teaches something of its own."""
 STEPS = 100
 """Steps of one band on the surrogate."""
+WELL = 2.0
+"""Depth in eV below both ends at which a minimum of a field is none of the engine's."""
+SLACK = 0.03
+"""Forces across left on the images of such a band where it costs no engine's calls, in eV/Å."""
 ON_SURROGATE = ", on the surrogate"
 """Follows the name of what was found on the surrogate and not on the costly engine."""
 
@@ -92,7 +108,8 @@ def run_surrogate(
     evaluate
         The costly engine; its errors end the search with a ``failure``.
     prior
-        The cheap engine. If it fails the full band is run without it.
+        The cheap engine, or a force field that was taught both ends. If it fails the full band is
+        run without it.
     settings
         ``fmax`` holds for the costly forces at the saddle; all of them for the full band.
     guess
@@ -142,11 +159,17 @@ class _Search:
             Point(path.images.xyz[-1], path.final_energy, still),
         )
         self.looks = 0
+        self.ways = self._other_ways()
+        self.left: list[Point] = []
+        self.accepted: tuple[Point, BandResult, tuple[Finding, ...]] | None = None
+        self.stubborn = 0
+        learns = self.surrogate.learns
+        self.limit, self.most_looks = (LEARNING_CALLS, LEARNING_LOOKS) if learns else (CALLS, LOOKS)
         self.stride = STRIDE
 
     def result(self) -> BandResult:
         """Return the band, from the surrogate or, where that fails, without it."""
-        reason = f"no saddle after {CALLS} calls"
+        reason = f"no saddle after {self.limit} calls"
         try:
             self._learn_ends()
             saddle = self._solve()
@@ -158,29 +181,85 @@ class _Search:
 
     def _learn_ends(self) -> None:
         for end in self.ends:
-            self.surrogate.learn(end, force_noise=END_NOISE)
+            self.surrogate.learn(end, force_noise=END_NOISE, teach=False)
 
     def _solve(self) -> Point | None:
         """Return the highest point of the way, computed by the costly engine; None: not found."""
         last: Point | None = None
-        while self.evaluate.calls - self.first_call < CALLS:
+        while self.evaluate.calls - self.first_call < self.limit:
             aim = self._aim(last)
+            if self._stuck(aim, last):
+                break
             if last is None or not self._settled(aim, last):
                 last = self._stepped(last, aim.xyz)
                 continue
             band = self.band = self._way_over(last)
             higher = self._higher(band, last)
-            if higher is not None:
+            if higher is not None and not self._left_before(last):
+                self.left.append(last)
                 last, self.along = self._compute(higher.xyz), None
                 continue
+            if higher is not None:  # round in a circle: no way avoids the highest of them
+                last = max(self.left, key=lambda point: point.energy)
+                band = self.band = self._way_over(last)
             doubtful = self._doubtful(band, last)
             if doubtful is None:
-                return last
+                self._accept(last)
+                lower = self._lower_way()
+                if lower is None:
+                    break
+                last, self.along = self._compute(lower.xyz), None
+                continue
             # Even if it is higher it need not be on the way, which may go round it: the next
             # way over the saddle, on what was learnt, says so.
             self.looks += 1
             self._compute(band.xyz[doubtful])
+        if self.accepted is None:
+            return None
+        saddle, self.band, self.proof = self.accepted
+        return saddle
+
+    def _left_before(self, saddle: Point) -> bool:
+        """Whether a saddle was left before for a higher image."""
+        return any(saddle.distance(each) < AGAIN for each in self.left)
+
+    def _accept(self, saddle: Point) -> None:
+        """Keep a saddle that nothing speaks against, if it is the lowest of these so far."""
+        if self.accepted is None or saddle.energy < self.accepted[0].energy:
+            assert self.band is not None  # noqa: S101 - the way over it
+            self.accepted = (saddle, self.band, self.proof)
+
+    def _lower_way(self) -> Point | None:
+        """Top of another way that the surrogate, after all it has learnt, has below the saddle.
+
+        Only where the surrogate is a field: at the start it knew nothing of where ways might lead.
+        """
+        assert self.accepted is not None  # noqa: S101 - a saddle was accepted
+        if not self.surrogate.learns:
+            return None
+        ceiling = max(self.accepted[0].energy, self.flat) - LOWER
+        while self.ways:
+            top = _highest(self._pulled(self.ways.pop(0)))
+            if max(top.energy, self.flat) < ceiling and self.surrogate.distance(top.xyz) > AGAIN:
+                return top
         return None
+
+    def _other_ways(self) -> list[Path]:
+        """Return the path again, and one on which the mover goes by the other side."""
+        images, mover = self.path.images, self.path.mover
+        other = images.xyz
+        share = np.linspace(0.0, 1.0, len(images))[:, None]
+        line = other[0, mover] + share * (other[-1, mover] - other[0, mover])
+        other[:, mover] = 2.0 * line - other[:, mover]
+        start = Images.from_array(images.lattice, images.species, other)
+        return [self.path, self.path.model_copy(update={"images": start})]
+
+    def _stuck(self, aim: Point, last: Point | None) -> bool:
+        """Whether a force field insists on what it was told is no saddle."""
+        known = self.surrogate.learns and self.surrogate.distance(aim.xyz) < SAME
+        if known and (last is None or not self._settled(aim, last)):
+            self.stubborn += 1
+        return self.stubborn >= STUBBORN
 
     def _higher(self, band: BandResult, saddle: Point) -> Point | None:
         """Image that a way over a saddle has above it, at another place, if any."""
@@ -215,12 +294,20 @@ class _Search:
 
     def _pulled(self, path: Path) -> BandResult:
         """Converge a band on the surrogate."""
+        flanks = self.settings.fmax_flanks
         settings = self.settings.model_copy(
-            update={"fmax": 0.5 * self.settings.fmax, "steps": STEPS}
+            update={
+                "fmax": 0.5 * self.settings.fmax,
+                "fmax_flanks": min(flanks, SLACK) if self.surrogate.learns else flanks,
+                "steps": STEPS,
+            }
         )
         found = run_band(path, self.surrogate.evaluator(), settings)
         if found.failure:
             raise EngineError(found.failure)
+        depth = min(end.energy for end in self.ends) - float(found.energies.min())
+        if self.surrogate.learns and depth > WELL:
+            raise EngineError(f"what was learnt has wells of its own, {depth:.1f} eV deep")
         return found
 
     def _way_over(self, saddle: Point) -> BandResult:
@@ -281,7 +368,7 @@ class _Search:
 
     def _doubtful(self, band: BandResult, saddle: Point) -> int | None:
         """Image most likely to be higher than the saddle, if any may be."""
-        if self.looks >= LOOKS:
+        if self.looks >= self.most_looks:
             return None
         excess = self._excess(band, saddle)
         worst = max(excess, key=excess.__getitem__, default=None)
@@ -357,9 +444,12 @@ class _Search:
         )
 
     def _without(self, reason: str) -> BandResult:
-        """Run the full band of the costly engine, from the best path so far."""
-        path = self.path if self.band is None else self._moved(self.band)
-        found = run_band(path, self.evaluate, self.settings)
+        """Run a band of the costly engine alone: full, from the best path so far, or afresh."""
+        if self.surrogate.learns:  # what a field makes of a band that it fails for is no start
+            found = run_adaptive(self.path, self.evaluate, self.settings, guess=self.guess)
+        else:
+            path = self.path if self.band is None else self._moved(self.band)
+            found = run_band(path, self.evaluate, self.settings)
         calls = self.evaluate.calls - self.first_call
         finding = Finding(
             check=f"the surrogate did not do: {reason}",

@@ -20,10 +20,20 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-CALLS = 20
-"""Costly calls after which the relaxation goes on without the surrogate."""
+CALLS, LEARNING_CALLS = 20, 40
+"""Costly calls after which the relaxation goes on without the surrogate: with an engine as the
+prior, and with a force field.
+"""
 STRIDE = 0.35
 """No atom goes farther than this from the lowest point that was computed, in Å."""
+START_REACH, REACHES = 0.1, (0.03, 0.15)
+"""How far an atom may go on a force field between two calls, in Å: at first, and bounds of what
+predictions make of it.
+"""
+GOOD, BAD, RISE = 0.01, 0.03, 0.005
+"""Errors in eV of a prediction that is good, and of one that is bad; a rise in energy by more than
+the last is bad too.
+"""
 GAIN = 0.002
 """A converged point is left if the surrogate promises more than this, in eV."""
 STEPS = 400
@@ -47,7 +57,8 @@ def relax_by_surrogate(
     evaluate
         The costly engine; its errors end the relaxation with a ``failure``.
     prior
-        The cheap engine. If it fails the relaxation goes on without it.
+        The cheap engine, or a force field, which is told of the start before it is believed. If it
+        fails the relaxation goes on without it.
     settings
         Threshold and largest number of costly calls.
     """
@@ -67,6 +78,7 @@ class _Run:
         self.surrogate = Surrogate(geometry.numbers, geometry.cell, evaluate, prior)
         self.first_call = evaluate.calls
         self.best: Point | None = None
+        self.reach = START_REACH if self.surrogate.learns else np.inf
 
     def result(self) -> Relaxation:
         try:
@@ -83,7 +95,10 @@ class _Run:
     def _follow(self) -> bool:
         """Go down until converged or out of calls."""
         here = self.geometry.xyz
-        for _ in range(min(CALLS, self.settings.steps)):
+        limit = LEARNING_CALLS if self.surrogate.learns else CALLS
+        if self.surrogate.learns:
+            self.best = self.surrogate.compute(here)
+        while self.evaluate.calls - self.first_call < min(limit, self.settings.steps):
             aim, promised = self._aim(here)
             best = self.best
             if best is not None:
@@ -92,7 +107,10 @@ class _Run:
                     return True
                 far = float(np.linalg.norm(aim - best.xyz, axis=1).max())
                 aim = best.xyz + (aim - best.xyz) * min(1.0, STRIDE / max(far, 1e-9))
+            predicted = self.surrogate.predict(aim).energy
             point = self.surrogate.compute(aim)
+            if best is not None:
+                self._learn_reach(point.energy - predicted, point.energy - best.energy)
             small = point.largest_force < self.settings.fmax
             if best is None or point.energy < best.energy or small:
                 self.best = point
@@ -100,12 +118,22 @@ class _Run:
         best = self.best
         return best is not None and best.largest_force < self.settings.fmax
 
+    def _learn_reach(self, error: float, rise: float) -> None:
+        """Go less far after a bad prediction or a rise, farther after a good prediction."""
+        if not self.surrogate.learns:
+            return
+        least, most = REACHES
+        if abs(error) > BAD or rise > RISE:
+            self.reach = max(0.5 * self.reach, least)
+        elif abs(error) < GOOD:
+            self.reach = min(1.5 * self.reach, most)
+
     def _aim(self, here: Array) -> tuple[Array, float]:
-        """Minimum of the surrogate, and its energy there."""
+        """Minimum of the surrogate, or where the reach ends on the way to it; its energy there."""
         goal = self.settings.model_copy(
             update={"fmax": min(0.01, 0.5 * self.settings.fmax), "steps": STEPS}
         )
-        found = relax(self.geometry.moved(here), self.surrogate.evaluator(), goal)
+        found = relax(self.geometry.moved(here), self.surrogate.evaluator(), goal, reach=self.reach)
         if found.failure:
             raise EngineError(found.failure)
         return found.geometry.xyz, found.energy

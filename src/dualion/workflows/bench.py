@@ -86,14 +86,15 @@ class Bench:
     """
 
     def __init__(
-        self, campaign: Campaign, framework: Framework, engine: Engine, host: Geometry
+        self, campaign: Campaign, framework: Framework, engine: Engine, host: HostState
     ) -> None:
         self.campaign = campaign
         self.framework = framework
         self.engine = engine
         self.charge = campaign.defect_charge(charged=engine.charged)
         self.jobs: list[Job] = []
-        self.equivalents = Equivalents(host)
+        self.lessons = host.lessons
+        self.equivalents = Equivalents(host.supercell.geometry)
         self._relaxed: dict[tuple[str, bool], Job] = {}
         self._bands: dict[tuple[Hop, tuple[str, ...], str], Job] = {}
 
@@ -126,6 +127,7 @@ class Bench:
                 charge=0 if cell else self.charge,
                 settings=self.campaign.relax,
                 name=name,
+                lessons=() if cell else self.lessons,
             )
             self._relaxed[key] = job
             self.jobs.append(job)

@@ -81,8 +81,9 @@ class Campaign(PhysicsSettings):
     )
     prior: str | None = Field(
         None,
-        description="A cheap engine that spares the other one force calls: with it states are "
-        'relaxed on a surrogate, and bands with `method: surrogate` (see "Surrogate").',
+        description="A cheap engine that spares the other one force calls, or 'learnt': a force "
+        "field fitted to that one's own calls. With it states are relaxed on a surrogate, and "
+        'bands with `method: surrogate` (see "Surrogate").',
     )
     mechanism: Mechanism = Mechanism.VACANCY
     charge: int | None = Field(
@@ -132,7 +133,7 @@ class Campaign(PhysicsSettings):
     @model_validator(mode="after")
     def _surrogate_has_a_prior(self) -> Self:
         if self.band.method == "surrogate" and self.prior is None:
-            msg = "'band: {method: surrogate}' needs a cheap engine: add 'prior: chgnet', say"
+            msg = "'band: {method: surrogate}' needs a prior: add 'prior: learnt', say"
             raise ValueError(msg)
         return self
 

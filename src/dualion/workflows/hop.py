@@ -83,7 +83,11 @@ def hop_jobs(
     guess.name = f"{title}: path"
     guess.metadata["kind"] = "path"
     converge = engine.band(
-        guess.output, charge=question.charge, settings=band, name=f"{title}: band"
+        guess.output,
+        charge=question.charge,
+        settings=band,
+        name=f"{title}: band",
+        lessons=(initial.output.lessons, final.output.lessons),
     )
     record = record_job(
         question=question,

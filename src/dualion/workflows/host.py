@@ -136,4 +136,5 @@ def judge_host(
         volume_change=relaxed.geometry.volume / framework.parent.volume - 1.0,
         lattice_change=lattice_change,
         findings=findings,
+        lessons=shaken.lessons,
     )

@@ -298,15 +298,13 @@ def questions_flow(
         placed = transferred(network, own.parent) if full else network
         hops = place_hops(placed, own.supercell, members=campaign.hops.members)
         if heritage is None:
-            bench = Bench(campaign, framework, engine, own.supercell.geometry)
+            bench = Bench(campaign, framework, engine, own)
             if full:
                 bench.ask_full(hops, own, host)
             else:
                 bench.ask_all(hops, own)
         else:
-            bench = SeededBench(
-                campaign, framework, engine, own.supercell.geometry, volumes=rung.volumes
-            )
+            bench = SeededBench(campaign, framework, engine, own, volumes=rung.volumes)
             swelling = swelling_of(own, host) if full else None
             places = {(hop.class_id, hop.member): hop for hop in hops}
             for seed in heritage.seeds:

@@ -246,7 +246,7 @@ def hops_flow(
     own = full_host or host
     network = transferred(network_of(campaign, framework), own.parent)
     hops = place_hops(network, own.supercell, members=campaign.hops.members)
-    bench = Bench(campaign, framework, engine, own.supercell.geometry)
+    bench = Bench(campaign, framework, engine, own)
     if full_host is not None:
         bench.ask_full(hops, full_host, host)
     else:

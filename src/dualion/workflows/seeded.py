@@ -28,14 +28,14 @@ class SeededBench(Bench):
         campaign: Campaign,
         framework: Framework,
         engine: Engine,
-        host: Geometry,
+        host: HostState,
         *,
         volumes: bool,
     ) -> None:
         super().__init__(campaign, framework, engine, host)
         self._with_volumes = volumes
         self._starts: dict[tuple[str, bool], Geometry] = {}
-        self._undoped = host.species
+        self._undoped = host.supercell.geometry.species
         self._seed: Seed | None = None
 
     def ask_seeded(

@@ -167,11 +167,11 @@ def dope_flow(
     """
     first, second = campaign.pair
     engine = engine_of(campaign)
-    own = Bench(campaign, framework, engine, host.supercell.geometry)
+    own = Bench(campaign, framework, engine, host)
     undoped = _free_cell(own, host, first)
     jobs, benches, swapped = [], [own], None
     if full_host is not None:
-        other = Bench(campaign, framework, engine, full_host.supercell.geometry)
+        other = Bench(campaign, framework, engine, full_host)
         swapped = _free_cell(other, full_host, second)
         benches.append(other)
         if _asks_full(campaign):

@@ -84,7 +84,7 @@ def hop_flow(hop: ReferenceHop, framework: Framework, campaign: Campaign, host: 
     """Build the jobs of a reference hop in its relaxed host."""
     engine = engine_for(hop, framework, campaign)
     network = transferred(reference_network(hop, framework), host.parent)
-    bench = Bench(campaign, framework, engine, host.supercell.geometry)
+    bench = Bench(campaign, framework, engine, host)
     arrangement = Arrangement(label=hop.arrangement, fraction=0.0)
     for placed in place_hops(network, host.supercell):
         bench.ask(placed, hop.ion, arrangement, host, host_ion=framework.working_ion)
