@@ -165,15 +165,40 @@ def test_an_element_that_stands_in_for_another_feels_like_it():
     assert np.abs(ask(unlike, silver).forces[at]).max() < np.abs(ask(like, silver).forces[at]).max()
 
 
-def test_a_stand_in_then_learns_to_differ(taught):
-    atoms = mixed(30)
-    atoms.calc = EMT()
-    truth = atoms.get_forces()
-    gold = atoms.copy()
-    gold.numbers[0] = AU
-    gold.calc = EMT()
-    off = np.abs(ask(taught, atoms).forces - truth).max()
-    assert off < np.abs(gold.get_forces() - truth).max()
+def test_a_stand_in_then_learns_to_differ():
+    field = ForceField({CU, AU, AG}, {AG: AU})
+    for seed in range(4):
+        teach(field, alloy(seed), EMT())
+
+    def silver(seed):
+        atoms = alloy(seed)
+        atoms.numbers[atoms.numbers == AU] = AG
+        atoms.calc = EMT()
+        return atoms
+
+    shown = silver(30)
+    before = np.std(ask(field, shown).forces - shown.get_forces())
+    for seed in range(40, 44):
+        teach(field, silver(seed), EMT())
+    after = np.std(ask(field, shown).forces - shown.get_forces())
+    assert after < 0.5 * before
+
+
+def test_atoms_closer_than_they_were_ever_seen_are_kept_apart(taught):
+    atoms = alloy(0)
+    closest = min(seen.get_all_distances(mic=True)[seen.get_all_distances(mic=True) > 0].min()
+                  for seen in map(alloy, range(4)))  # fmt: skip
+    distances = atoms.get_distances(0, range(1, len(atoms)), mic=True)
+    near = 1 + int(np.argmin(distances))
+    way = atoms.get_distance(0, near, mic=True, vector=True)
+    energies = []
+    for left in (0.75, 0.6, 0.45):
+        squeezed = atoms.copy()
+        squeezed.positions[near] += way * (left * closest / np.linalg.norm(way) - 1.0)
+        found = ask(taught, squeezed)
+        energies.append(found.energy)
+        assert found.forces[near] @ way > 0.0  # pushed apart
+    assert energies == sorted(energies)
 
 
 def test_an_atom_alone_feels_its_own_images():
