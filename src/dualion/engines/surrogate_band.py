@@ -67,6 +67,8 @@ NEAR = 0.4
 """The surrogate's saddle lies this close to one that has converged, in Å."""
 AGAIN = 0.05
 """Two saddles this close are one, in Å."""
+WAY_CALLS = 15
+"""Costly calls spent on a way that may be lower than one whose saddle is known."""
 LOWER = 0.005
 """By how much the top of another way must lie lower on the surrogate to be looked at, in eV."""
 WIDTHS = 2.0
@@ -160,6 +162,8 @@ class _Search:
         )
         self.looks = 0
         self.ways = self._other_ways()
+        self.way_limit = 0
+        self.unsettled = False
         self.left: list[Point] = []
         self.accepted: tuple[Point, BandResult, tuple[Finding, ...]] | None = None
         self.stubborn = 0
@@ -177,7 +181,12 @@ class _Search:
             reason, saddle = str(error), None
         if saddle is None:
             return self._without(reason)
-        return self._told(saddle)
+        told = self._told(saddle)
+        if not self.unsettled:
+            return told
+        other = self._without("it promises a lower way, and does not find it")
+        lower = other.converged and float(other.energies.max()) < float(told.energies.max())
+        return other if lower else replace(told, force_calls=other.force_calls)
 
     def _learn_ends(self) -> None:
         for end in self.ends:
@@ -187,6 +196,8 @@ class _Search:
         """Return the highest point of the way, computed by the costly engine; None: not found."""
         last: Point | None = None
         while self.evaluate.calls - self.first_call < self.limit:
+            if self.accepted is not None and self.evaluate.calls > self.way_limit:
+                break
             aim = self._aim(last)
             if self._stuck(aim, last):
                 break
@@ -206,8 +217,10 @@ class _Search:
             if doubtful is None:
                 self._accept(last)
                 lower = self._lower_way()
+                self.unsettled = lower is not None
                 if lower is None:
                     break
+                self.way_limit = self.evaluate.calls + WAY_CALLS
                 last, self.along = self._compute(lower.xyz), None
                 continue
             # Even if it is higher it need not be on the way, which may go round it: the next
@@ -239,20 +252,30 @@ class _Search:
             return None
         ceiling = max(self.accepted[0].energy, self.flat) - LOWER
         while self.ways:
-            top = _highest(self._pulled(self.ways.pop(0)))
-            if max(top.energy, self.flat) < ceiling and self.surrogate.distance(top.xyz) > AGAIN:
-                return top
+            way = self.ways.pop(0)
+            found = run_adaptive(way, self.surrogate.evaluator(), self.settings, guess=self.guess)
+            for band in (found, self._pulled(way)):
+                top = _highest(band)
+                lower = not band.failure and max(top.energy, self.flat) < ceiling
+                if lower and self.surrogate.distance(top.xyz) > AGAIN:
+                    return top
         return None
 
     def _other_ways(self) -> list[Path]:
-        """Return the path again, and one on which the mover goes by the other side."""
+        """Return the path, and those on which the mover goes round its straight line elsewhere."""
         images, mover = self.path.images, self.path.mover
-        other = images.xyz
-        share = np.linspace(0.0, 1.0, len(images))[:, None]
-        line = other[0, mover] + share * (other[-1, mover] - other[0, mover])
-        other[:, mover] = 2.0 * line - other[:, mover]
-        start = Images.from_array(images.lattice, images.species, other)
-        return [self.path, self.path.model_copy(update={"images": start})]
+        xyz = images.xyz
+        line = np.linspace(xyz[0, mover], xyz[-1, mover], len(xyz))
+        axis = (line[-1] - line[0]) / np.linalg.norm(line[-1] - line[0])
+        bow = xyz[:, mover] - line
+        bow -= (bow @ axis)[:, None] * axis
+        ways = [self.path]
+        for turned in (-bow, np.cross(axis, bow), -np.cross(axis, bow)):
+            moved = xyz.copy()
+            moved[:, mover] += turned - bow
+            start = Images.from_array(images.lattice, images.species, moved)
+            ways.append(self.path.model_copy(update={"images": start}))
+        return ways
 
     def _stuck(self, aim: Point, last: Point | None) -> bool:
         """Whether a force field insists on what it was told is no saddle."""
