@@ -14,8 +14,9 @@ from dualion.engines.neb import run_band
 from dualion.engines.relaxation import relax
 from dualion.engines.surface import Point
 from dualion.engines.surrogate import Surrogate
-from dualion.engines.surrogate_band import ON_SURROGATE, run_surrogate
+from dualion.engines.surrogate_band import run_surrogate
 from dualion.engines.surrogate_relaxation import relax_by_surrogate
+from dualion.engines.surrogate_report import ON_SURROGATE
 from dualion.errors import EngineError
 from dualion.records import Geometry, Images, Path
 from dualion.settings import BandSettings, RelaxSettings

@@ -18,7 +18,7 @@ import numpy as np
 
 from dualion.engines.adaptive import FLAT, run_adaptive
 from dualion.engines.climb import tangent_at
-from dualion.engines.neb import along_and_across, require_image, run_band
+from dualion.engines.neb import require_image, run_band
 from dualion.engines.pulled import as_many
 from dualion.engines.saddle import SaddleSearch
 from dualion.engines.stretch import (
@@ -31,9 +31,10 @@ from dualion.engines.stretch import (
 )
 from dualion.engines.surface import Point, Surface
 from dualion.engines.surrogate import Surrogate
+from dualion.engines.surrogate_report import ERROR, reported
+from dualion.engines.ways import turned_ways
 from dualion.errors import EngineError
 from dualion.records import Finding, Images, as_vectors
-from dualion.structures.interpolation import lengths_along
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,8 +58,6 @@ looked at where it is.
 """
 GOOD, BAD = 0.01, 0.03
 """Errors in eV of a prediction that is good, and of one that is bad."""
-ERROR = 0.003
-"""A saddle counts as converged if the surrogate moves its energy by less than this, in eV."""
 SAME, STUBBORN = 1e-3, 4
 """Two configurations this close are one, in Å; a field that insists so often on one that was no
 saddle is given up.
@@ -89,8 +88,6 @@ WELL = 2.0
 """Depth in eV below both ends at which a minimum of a field is none of the engine's."""
 SLACK = 0.03
 """Forces across left on the images of such a band where it costs no engine's calls, in eV/Å."""
-ON_SURROGATE = ", on the surrogate"
-"""Follows the name of what was found on the surrogate and not on the costly engine."""
 
 
 def run_surrogate(
@@ -161,14 +158,16 @@ class _Search:
             Point(path.images.xyz[-1], path.final_energy, still),
         )
         self.looks = 0
-        self.ways = self._other_ways()
         self.way_limit = 0
         self.unsettled = False
         self.left: list[Point] = []
         self.accepted: tuple[Point, BandResult, tuple[Finding, ...]] | None = None
         self.stubborn = 0
-        learns = self.surrogate.learns
-        self.limit, self.most_looks = (LEARNING_CALLS, LEARNING_LOOKS) if learns else (CALLS, LOOKS)
+        self.ways: list[Path] = []
+        self.limit, self.most_looks = CALLS, LOOKS
+        if self.surrogate.learns:
+            self.limit, self.most_looks = LEARNING_CALLS, LEARNING_LOOKS
+            self.ways = [path, *turned_ways(path)]
         self.stride = STRIDE
 
     def result(self) -> BandResult:
@@ -176,24 +175,27 @@ class _Search:
         reason = f"no saddle after {self.limit} calls"
         try:
             self._learn_ends()
-            saddle = self._solve()
+            self._solve()
         except EngineError as error:  # of the prior; the costly engine will say so again
-            reason, saddle = str(error), None
-        if saddle is None:
+            reason = str(error)
+        if self.accepted is None:
             return self._without(reason)
-        told = self._told(saddle)
+        saddle, band, proof = self.accepted
+        higher = max(self._excess(band, saddle).values(), default=0.0)
+        calls = self.evaluate.calls - self.first_call
+        found = reported(band, saddle, self.surrogate, proof=proof, higher=higher, calls=calls)
         if not self.unsettled:
-            return told
+            return found
         other = self._without("it promises a lower way, and does not find it")
-        lower = other.converged and float(other.energies.max()) < float(told.energies.max())
-        return other if lower else replace(told, force_calls=other.force_calls)
+        lower = other.converged and float(other.energies.max()) < float(found.energies.max())
+        return other if lower else replace(found, force_calls=other.force_calls)
 
     def _learn_ends(self) -> None:
         for end in self.ends:
             self.surrogate.learn(end, force_noise=END_NOISE, teach=False)
 
-    def _solve(self) -> Point | None:
-        """Return the highest point of the way, computed by the costly engine; None: not found."""
+    def _solve(self) -> None:
+        """Look for the highest point of the way, as the costly engine sees it, and accept it."""
         last: Point | None = None
         while self.evaluate.calls - self.first_call < self.limit:
             if self.accepted is not None and self.evaluate.calls > self.way_limit:
@@ -227,10 +229,6 @@ class _Search:
             # way over the saddle, on what was learnt, says so.
             self.looks += 1
             self._compute(band.xyz[doubtful])
-        if self.accepted is None:
-            return None
-        saddle, self.band, self.proof = self.accepted
-        return saddle
 
     def _left_before(self, saddle: Point) -> bool:
         """Whether a saddle was left before for a higher image."""
@@ -245,11 +243,9 @@ class _Search:
     def _lower_way(self) -> Point | None:
         """Top of another way that the surrogate, after all it has learnt, has below the saddle.
 
-        Only where the surrogate is a field: at the start it knew nothing of where ways might lead.
+        Only a field looks for one: at the start it knew nothing of where ways might lead.
         """
         assert self.accepted is not None  # noqa: S101 - a saddle was accepted
-        if not self.surrogate.learns:
-            return None
         ceiling = max(self.accepted[0].energy, self.flat) - LOWER
         while self.ways:
             way = self.ways.pop(0)
@@ -260,22 +256,6 @@ class _Search:
                 if lower and self.surrogate.distance(top.xyz) > AGAIN:
                     return top
         return None
-
-    def _other_ways(self) -> list[Path]:
-        """Return the path, and those on which the mover goes round its straight line elsewhere."""
-        images, mover = self.path.images, self.path.mover
-        xyz = images.xyz
-        line = np.linspace(xyz[0, mover], xyz[-1, mover], len(xyz))
-        axis = (line[-1] - line[0]) / np.linalg.norm(line[-1] - line[0])
-        bow = xyz[:, mover] - line
-        bow -= (bow @ axis)[:, None] * axis
-        ways = [self.path]
-        for turned in (-bow, np.cross(axis, bow), -np.cross(axis, bow)):
-            moved = xyz.copy()
-            moved[:, mover] += turned - bow
-            start = Images.from_array(images.lattice, images.species, moved)
-            ways.append(self.path.model_copy(update={"images": start}))
-        return ways
 
     def _stuck(self, aim: Point, last: Point | None) -> bool:
         """Whether a force field insists on what it was told is no saddle."""
@@ -407,64 +387,6 @@ class _Search:
         }
 
     # ------------------------------------------------------------------ the result
-
-    def _told(self, saddle: Point) -> BandResult:
-        """Write the surrogate's band down, with the saddle as the costly engine sees it."""
-        band = self.band
-        assert band is not None  # noqa: S101 - a saddle was found on it
-        gaps = np.linalg.norm(band.xyz[1:-1] - saddle.xyz, axis=2).max(axis=1)
-        top = 1 + int(np.argmin(gaps))
-        xyz, energies, forces = band.xyz.copy(), band.energies.copy(), band.forces.copy()
-        xyz[top], energies[top], forces[top - 1] = saddle.xyz, saddle.energy, saddle.forces
-        spreads = [self.surrogate.predict(x).spread for x in xyz[1:-1]]
-        along, across = along_and_across(xyz, energies, forces)
-        higher = max(self._excess(band, saddle).values(), default=0.0)
-        calls = self.evaluate.calls - self.first_call
-        barrier = bool(energies[top] > max(energies[0], energies[-1]))
-        findings = [
-            *(f.model_copy(update={"check": f.check + ON_SURROGATE}) for f in self.proof),
-            Finding(
-                check="saddle proven to join the ends" + ON_SURROGATE,
-                value=float(bool(self.proof)),
-                passed=bool(self.proof) or not barrier,
-            ),
-            Finding(check="force calls of the engine, the rest is the surrogate's", value=calls),
-            Finding(check="factor on the surrogate's prior", value=self.surrogate.factor),
-            Finding(
-                check="surrogate's saddle above the one that was computed",
-                value=float(band.energies[top] - saddle.energy),
-                limit=ERROR,
-                unit="eV",
-            ),
-            Finding(
-                check="largest standard deviation of an image's energy, which is predicted",
-                value=max(spreads, default=0.0),
-                unit="eV",
-            ),
-            Finding(
-                check="another image above the saddle, at two standard deviations",
-                value=higher,
-                limit=0.0,
-                unit="eV",
-                passed=higher <= 0.0,
-            ),
-        ]
-        return replace(
-            band,
-            xyz=xyz,
-            energies=energies,
-            forces=forces,
-            tangent_forces=np.concatenate([[0.0], along, [0.0]]),
-            coordinates=lengths_along(xyz),
-            climbing=top if barrier else None,
-            climb_force=saddle.largest_force,
-            max_force=float(across.max()),
-            converged=True,
-            steps=calls,
-            force_calls=calls,
-            proven=None,
-            findings=tuple(findings),
-        )
 
     def _without(self, reason: str) -> BandResult:
         """Run a band of the costly engine alone: full, from the best path so far, or afresh."""
