@@ -12,7 +12,7 @@ from dualion.errors import InputError
 from dualion.records import Geometry, Path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from jobflow.core.job import Job
     from jobflow.core.reference import OutputReference
@@ -100,7 +100,7 @@ class AseEngine:
         charge: int = 0,
         settings: BandSettings,
         name: str | None = None,
-        lessons: tuple[Lessons, ...] = (),
+        lessons: Sequence[Lessons] = (),
     ) -> Job:
         """Return a job whose output is a ``Band``; see :class:`~dualion.engines.base.Engine`."""
         self._check_charge(charge)
@@ -111,7 +111,7 @@ class AseEngine:
             settings=settings,
             climb=climb,
             charge=charge,
-            **({"lessons": lessons} if self.choice.learns else {}),
+            **({"lessons": list(lessons)} if self.choice.learns else {}),
         )
         subject = f" of {path.images.species[path.mover]}" if isinstance(path, Path) else ""
         return self._labelled(job, "band", name or f"band{subject}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jobflow.core.job import Job
     from jobflow.core.reference import OutputReference
 
@@ -103,7 +105,7 @@ class Engine(Protocol):
         charge: int = 0,
         settings: BandSettings,
         name: str | None = None,
-        lessons: tuple[Lessons, ...] = (),
+        lessons: Sequence[Lessons] = (),
     ) -> Job:
         """Return a job that converges a band; its output is a ``Band``.
 

@@ -91,7 +91,7 @@ def taught_band_job(
     *,
     climb: bool = True,
     charge: int = 0,
-    lessons: tuple[tuple[Lesson, ...], ...] = (),
+    lessons: list[tuple[Lesson, ...]],
 ) -> Band:
     """Converge a band with what was learnt at its ends; see :func:`converge_band`."""
     return converge_band(
