@@ -33,6 +33,10 @@ again by a job that is resumed, and its evaluation is found in the log.
 """
 REMEMBERED = 500
 """Evaluations of the prior that are kept."""
+PROCESS = 26
+"""Configurations that the process has beside a force field: the ends and the latest. Its cost grows
+with the sixth power of their number; the field keeps what it learnt of all.
+"""
 STRAYING = 0.08
 """By how much an energy may be off away from what a force field has learnt, in eV for each Å to the
 nearest configuration that is known (one standard deviation).
@@ -148,7 +152,14 @@ class Surrogate:
             self._priors.clear()
             self._data = [replace(d, cheap=self._cheap(d.xyz)) for d in self._data]
         self._data.append(Datum(point.xyz, costly, self._cheap(point.xyz), force_noise))
-        self._model = Residual(self._data)
+        self._model = Residual(self._remembered())
+
+    def _remembered(self) -> list[Datum]:
+        """Data that the process is conditioned on; a field knows of the others."""
+        if not self.learns or len(self._data) <= PROCESS:
+            return self._data
+        ends = 2
+        return [*self._data[:ends], *self._data[ends - PROCESS :]]
 
     @property
     def factor(self) -> float:
