@@ -10,10 +10,11 @@ from dualion.engines import get_engine
 from dualion.engines.adaptive import run_adaptive
 from dualion.engines.calculators import build_source
 from dualion.engines.evaluator import Evaluation, Evaluator
+from dualion.engines.forcefield import ForceField
 from dualion.engines.neb import run_band
 from dualion.engines.relaxation import relax
 from dualion.engines.surface import Point
-from dualion.engines.surrogate import Surrogate
+from dualion.engines.surrogate import PROCESS, STRAYING, Surrogate
 from dualion.engines.surrogate_band import run_surrogate
 from dualion.engines.surrogate_relaxation import relax_by_surrogate
 from dualion.engines.surrogate_report import ON_SURROGATE
@@ -256,3 +257,34 @@ def test_before_anything_is_learnt_the_surrogate_is_the_prior(emt, copper):
     surrogate.learn(Point(atoms.positions, -1.0, np.zeros_like(atoms.positions)))
     assert surrogate.predict(atoms.positions).energy == pytest.approx(-1.0, abs=0.002)
     assert surrogate.distance(atoms.positions + 0.3) == pytest.approx(np.sqrt(0.27))
+
+
+def test_beside_a_field_the_process_keeps_the_ends_and_the_latest(emt):
+    atoms = make_supercell(bulk("Cu", a=3.6), 2 * np.eye(3, dtype=int))
+    del atoms[0]
+    cell = atoms.cell.array
+    surrogate = Surrogate(atoms.numbers, cell, Evaluator(emt), ForceField({29}))
+    random = np.random.default_rng(0)
+    known = []
+    for _ in range(PROCESS + 8):
+        point = surrogate.compute(atoms.positions + random.normal(0.0, 0.1, (len(atoms), 3)))
+        known.append(point)
+    kept = [*known[:2], *known[-5:]]
+    off = [abs(surrogate.predict(point.xyz).energy - point.energy) for point in kept]
+    assert max(off) < 0.003
+    dropped = surrogate.predict(known[4].xyz)  # of the others the field alone knows
+    assert dropped.energy == pytest.approx(known[4].energy, abs=0.05)
+    assert surrogate.distance(known[4].xyz) == 0.0
+
+
+def test_away_from_what_a_field_was_told_it_is_not_believed(emt):
+    atoms = make_supercell(bulk("Cu", a=3.6), 2 * np.eye(3, dtype=int))
+    cell = atoms.cell.array
+    surrogate = Surrogate(atoms.numbers, cell, Evaluator(emt), ForceField({29}))
+    for share in (0.0, 0.1, -0.1):
+        surrogate.compute(atoms.positions + share * np.eye(len(atoms), 3))
+    far = atoms.positions.copy()
+    far[3] += [0.0, 0.6, 0.0]
+    found = surrogate.predict(far)
+    assert found.spread >= STRAYING * surrogate.distance(far)
+    assert surrogate.distance(far) == pytest.approx(0.6, abs=1e-6)

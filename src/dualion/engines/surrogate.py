@@ -155,7 +155,7 @@ class Surrogate:
         self._model = Residual(self._remembered())
 
     def _remembered(self) -> list[Datum]:
-        """Data that the process is conditioned on; a field knows of the others."""
+        """Return what the process is conditioned on; a field knows of the others."""
         if not self.learns or len(self._data) <= PROCESS:
             return self._data
         ends = 2

@@ -68,6 +68,8 @@ AGAIN = 0.05
 """Two saddles this close are one, in Å."""
 WAY_CALLS = 15
 """Costly calls spent on a way that may be lower than one whose saddle is known."""
+PEEKS = 6
+"""Costly calls spent on tops of other ways that are predicted higher, but may be lower."""
 LOWER = 0.005
 """By how much the top of another way must lie lower on the surrogate to be looked at, in eV."""
 WIDTHS = 2.0
@@ -159,6 +161,7 @@ class _Search:
         )
         self.looks = 0
         self.way_limit = 0
+        self.peeks = PEEKS
         self.unsettled = False
         self.left: list[Point] = []
         self.accepted: tuple[Point, BandResult, tuple[Finding, ...]] | None = None
@@ -251,11 +254,22 @@ class _Search:
             way = self.ways.pop(0)
             found = run_adaptive(way, self.surrogate.evaluator(), self.settings, guess=self.guess)
             for band in (found, self._pulled(way)):
+                if band.failure:
+                    continue
                 top = _highest(band)
-                lower = not band.failure and max(top.energy, self.flat) < ceiling
-                if lower and self.surrogate.distance(top.xyz) > AGAIN:
+                if max(top.energy, self.flat) < ceiling and self._is_new(top, AGAIN):
                     return top
+                doubt = WIDTHS * self.surrogate.predict(top.xyz).spread
+                if top.energy - doubt < ceiling and self._is_new(top, KNOWN) and self.peeks:
+                    self.peeks -= 1
+                    self._compute(top.xyz)
+                    self.ways.insert(0, way)
+                    break
         return None
+
+    def _is_new(self, point: Point, apart: float) -> bool:
+        """Whether nothing was computed as close as this to a configuration, in Å."""
+        return self.surrogate.distance(point.xyz) > apart
 
     def _stuck(self, aim: Point, last: Point | None) -> bool:
         """Whether a force field insists on what it was told is no saddle."""
