@@ -230,7 +230,7 @@ Within 10 meV of the reference: {close} of {judged}; of sound references {sound_
 Lower than the reference, as the energies of CHGNet itself on the whole path show: {under}.
 Beyond 30 meV else: {wrong}; of these converged: {silent}. Not converged: {open}.
 No band, because both ends relaxed into one state (counted nowhere): {fallen}.
-Another hop, because an end relaxed into another state than with CHGNet alone (counted nowhere):
+Judged to be another hop, since another ion or the framework moves as well (counted nowhere):
 {strange}.
 Not run yet: {missing}.
 

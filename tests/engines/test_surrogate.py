@@ -288,3 +288,34 @@ def test_away_from_what_a_field_was_told_it_is_not_believed(emt):
     found = surrogate.predict(far)
     assert found.spread >= STRAYING * surrogate.distance(far)
     assert surrogate.distance(far) == pytest.approx(0.6, abs=1e-6)
+
+
+def ring(xyz):
+    """A round valley between two minima: 0.7 eV on the one side, 0.4 eV on the other."""
+    x, y, z = xyz[0]
+    radius = np.hypot(x, y)
+    sine, cosine = y / radius, x / radius
+    off = radius - 1.5
+    energy = (0.55 + 0.15 * sine) * sine**2 + 2.0 * off**2 + 2.0 * z**2
+    turn = (1.1 * sine + 0.45 * sine**2) * cosine / radius  # dE/dθ over r
+    slope = np.array([4.0 * off * cosine - turn * sine, 4.0 * off * sine + turn * cosine, 4.0 * z])
+    return energy, -slope[None]
+
+
+def test_the_lower_pass_on_the_other_side_of_a_hop_is_found(analytic):
+    angle = np.linspace(np.pi, 0.0, 7)
+    bowed = np.stack([1.5 * np.cos(angle), 1.3 * np.sin(angle), 0.0 * angle], axis=1)
+    path = Path(
+        images=Images.from_array(CELL, ("Li",), bowed[:, None]),
+        mover=0,
+        initial_energy=0.0,
+        final_energy=0.0,
+    )
+    there = run_band(path, Evaluator(analytic(ring)), BandSettings(fmax=0.01))
+    assert there.energies.max() == pytest.approx(0.7, abs=0.003)  # the way it starts on
+    costly = Evaluator(analytic(ring))
+    found = run_surrogate(path, costly, ForceField({3}), SETTINGS)
+    assert found.converged
+    assert found.energies.max() == pytest.approx(0.4, abs=0.006)
+    assert found.xyz[found.climbing, 0, 1] == pytest.approx(-1.5, abs=0.1)
+    assert costly.calls <= 60
