@@ -200,7 +200,8 @@ PRIORS = {
     "learnt": Prior(
         "learnt",
         "learnt",
-        """`method: surrogate` with CHGNet as the engine and `prior: learnt`, all else default: CHGNet alone,
+        """\
+`method: surrogate` with CHGNet as the engine and `prior: learnt`, all else default: CHGNet alone,
 and a force field fitted to its calls while they come in. All calls are CHGNet's and all count, but
 for those of the host, from which the field learns first: every method starts from it, and it costs
 what it costs all others. What the field itself costs is time: some thousand evaluations a hop.""",
@@ -208,7 +209,8 @@ what it costs all others. What the field itself costs is time: some thousand eva
     "7net-0": Prior(
         "7net-0",
         "surrogate",
-        """`method: surrogate` with CHGNet as the engine and 7net-0 as its `prior`, all else default. CHGNet
+        """\
+`method: surrogate` with CHGNet as the engine and 7net-0 as its `prior`, all else default. CHGNet
 stands in for a density functional: its references can be afforded. **Only CHGNet's calls count**;
 the prior's, some hundreds a hop, do not, so this pays where a call of the engine is far dearer.""",
     ),
