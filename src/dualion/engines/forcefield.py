@@ -57,6 +57,8 @@ RIDGE = 3e-3
 ENERGY_WEIGHT = 4.0
 """An energy difference of 1 eV counts like so many forces of 1 eV/Å."""
 
+KEPT = 30
+"""Lists of neighbours that are kept, for one cell."""
 CLOSER, WALL = 0.9, 20.0
 """The wall of a pair begins at this share of its shortest distance seen, and is this stiff, in
 eV/Å².
@@ -236,10 +238,6 @@ class ForceField:
         known.insert(0, found)
         del known[KEPT:]
         return found
-
-
-KEPT = 30
-"""Lists of neighbours that are kept, for one cell."""
 
 
 def _orders(distances: Array) -> tuple[Array, Array]:
