@@ -189,9 +189,12 @@ class _Search:
         found = reported(band, saddle, self.surrogate, proof=proof, higher=higher, calls=calls)
         if not self.unsettled:
             return found
+        # Not the lowest way, by the field's own word: only its proof can stand against the engine's.
         other = self._without("it promises a lower way, and does not find it")
-        lower = other.converged and float(other.energies.max()) < float(found.energies.max())
-        return other if lower else replace(found, force_calls=other.force_calls)
+        lower = float(other.energies.max()) < float(found.energies.max())
+        if other.converged and (lower or not proof):
+            return other
+        return replace(found, force_calls=other.force_calls, converged=bool(proof))
 
     def _learn_ends(self) -> None:
         for end in self.ends:
