@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ase.build import bulk, make_supercell
 
-from dualion.engines import get_engine
+from dualion.engines import get_engine, surrogate_band
 from dualion.engines.adaptive import run_adaptive
 from dualion.engines.calculators import build_source
 from dualion.engines.evaluator import Evaluation, Evaluator
@@ -302,20 +302,39 @@ def ring(xyz):
     return energy, -slope[None]
 
 
-def test_the_lower_pass_on_the_other_side_of_a_hop_is_found(analytic):
+@pytest.fixture
+def upper_way():
+    """A path on the side of the higher pass."""
     angle = np.linspace(np.pi, 0.0, 7)
     bowed = np.stack([1.5 * np.cos(angle), 1.3 * np.sin(angle), 0.0 * angle], axis=1)
-    path = Path(
+    return Path(
         images=Images.from_array(CELL, ("Li",), bowed[:, None]),
         mover=0,
         initial_energy=0.0,
         final_energy=0.0,
     )
-    there = run_band(path, Evaluator(analytic(ring)), BandSettings(fmax=0.01))
+
+
+def test_the_lower_pass_on_the_other_side_of_a_hop_is_found(upper_way, analytic):
+    there = run_band(upper_way, Evaluator(analytic(ring)), BandSettings(fmax=0.01))
     assert there.energies.max() == pytest.approx(0.7, abs=0.003)  # the way it starts on
     costly = Evaluator(analytic(ring))
-    found = run_surrogate(path, costly, ForceField({3}), SETTINGS)
+    found = run_surrogate(upper_way, costly, ForceField({3}), SETTINGS)
     assert found.converged
     assert found.energies.max() == pytest.approx(0.4, abs=0.006)
     assert found.xyz[found.climbing, 0, 1] == pytest.approx(-1.5, abs=0.1)
     assert costly.calls <= 60
+
+
+def test_a_lower_way_that_is_promised_and_not_found_costs_a_band_of_the_engine(
+    upper_way, analytic, monkeypatch
+):
+    monkeypatch.setattr(surrogate_band, "WAY_CALLS", 0)
+    costly = Evaluator(analytic(ring))
+    found = run_surrogate(upper_way, costly, ForceField({3}), SETTINGS)
+    assert found.force_calls == costly.calls
+    assert found.converged
+    assert found.energies.max() == pytest.approx(0.7, abs=0.006)  # a pass, and no wrong number
+    names = [finding.check for finding in found.findings]
+    told = any("promises a lower way" in name for name in names)
+    assert told or any(name.endswith(ON_SURROGATE) for name in names)

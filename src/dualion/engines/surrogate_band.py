@@ -189,7 +189,7 @@ class _Search:
         found = reported(band, saddle, self.surrogate, proof=proof, higher=higher, calls=calls)
         if not self.unsettled:
             return found
-        # Not the lowest way, by the field's own word: only its proof can stand against the engine's.
+        # By the field's own word not the lowest way: its proof alone stands against the engine.
         other = self._without("it promises a lower way, and does not find it")
         lower = float(other.energies.max()) < float(found.energies.max())
         if other.converged and (lower or not proof):
