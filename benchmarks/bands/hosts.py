@@ -138,15 +138,17 @@ def _host(campaign: Campaign, stash: Stash) -> HostState:
         framework.parent, CHOICE, campaign.host.relax, cell=True, keep_symmetry=True
     )
     cell = build_supercell(relaxed.geometry, campaign.cell)
-    shaken = relax_structure(
-        rattled(cell.geometry, width=campaign.host.rattle, seed=campaign.seed),
-        CHOICE,
-        campaign.relax,
-    )
+    shaken = _shaken(cell.geometry, CHOICE, campaign)
     state = judge_host(framework, relaxed, cell, shaken, campaign.host)
     calls = relaxed.force_calls + shaken.force_calls
     stash.write({"state": state.model_dump(mode="json"), "calls": calls}, "hosts", name)
     return state
+
+
+def _shaken(cell: Geometry, choice: EngineChoice, campaign: Campaign) -> Relaxed:
+    """Rattle a host and relax it at fixed lattice."""
+    shaken = rattled(cell, width=campaign.host.rattle, seed=campaign.seed)
+    return relax_structure(shaken, choice, campaign.relax)
 
 
 def lessons_of(start: Start, choice: EngineChoice, stash: Stash) -> tuple[Lesson, ...]:
@@ -156,16 +158,8 @@ def lessons_of(start: Start, choice: EngineChoice, stash: Stash) -> tuple[Lesson
     known = stash.read("lessons", name, digest=host)
     if known is None:
         campaign = _campaign(start.case)
-        state = _host(campaign, stash)
-        shaken = relax_structure(
-            rattled(
-                build_supercell(state.parent, campaign.cell).geometry,
-                width=campaign.host.rattle,
-                seed=campaign.seed,
-            ),
-            choice,
-            campaign.relax,
-        )
+        cell = build_supercell(_host(campaign, stash).parent, campaign.cell)
+        shaken = _shaken(cell.geometry, choice, campaign)
         known = {"digest": host, "shaken": shaken.model_dump(mode="json")}
         stash.write(known, "lessons", name)
     return Relaxed.model_validate(known["shaken"]).lessons

@@ -97,9 +97,9 @@ class Killed(BaseException):
     """What a kill looks like from inside."""
 
 
-@pytest.mark.parametrize("after", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_a_band_that_is_killed_goes_on_from_its_last_call(path, pairs, tmp_path, after):
-    whole = converge_band(path, pairs[1], BAND)
+def killed_and_again(run, folder, after):
+    """Kill a job after so many force calls, run it again, and compare with one left alone."""
+    whole = run()
     assert whole.force_calls > after
     made = []
 
@@ -108,13 +108,18 @@ def test_a_band_that_is_killed_goes_on_from_its_last_call(path, pairs, tmp_path,
         if len(made) == after:
             raise Killed
 
-    with pytest.raises(Killed), job_scope(tmp_path / "job", computed=count):
-        converge_band(path, pairs[1], BAND)
+    with pytest.raises(Killed), job_scope(folder, computed=count):
+        run()
     made.clear()
-    with job_scope(tmp_path / "job", computed=lambda: made.append(1)):
-        again = converge_band(path, pairs[1], BAND)
+    with job_scope(folder, computed=lambda: made.append(1)):
+        again = run()
     assert again == whole
     assert len(made) == whole.force_calls - after
+
+
+@pytest.mark.parametrize("after", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_band_that_is_killed_goes_on_from_its_last_call(path, pairs, tmp_path, after):
+    killed_and_again(lambda: converge_band(path, pairs[1], BAND), tmp_path / "job", after)
 
 
 # ------------------------------------------------------------------ no prior but what is learnt
@@ -209,19 +214,6 @@ def test_without_lessons_a_band_still_ends_at_the_engine_s_saddle(path, pairs, l
 def test_a_state_whose_job_is_killed_goes_on_from_its_last_call(
     states, learner, lessons, tmp_path, after
 ):
-    whole = relax_structure(states[0], learner, RELAX, lessons=lessons)
-    assert whole.force_calls > after
-    made = []
-
-    def count():
-        made.append(1)
-        if len(made) == after:
-            raise Killed
-
-    with pytest.raises(Killed), job_scope(tmp_path / "job", computed=count):
-        relax_structure(states[0], learner, RELAX, lessons=lessons)
-    made.clear()
-    with job_scope(tmp_path / "job", computed=lambda: made.append(1)):
-        again = relax_structure(states[0], learner, RELAX, lessons=lessons)
-    assert again == whole
-    assert len(made) == whole.force_calls - after
+    killed_and_again(
+        lambda: relax_structure(states[0], learner, RELAX, lessons=lessons), tmp_path / "job", after
+    )

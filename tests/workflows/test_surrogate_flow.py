@@ -67,22 +67,11 @@ def records_of(folder, extra=""):
     return {out.moving_ion: out for out in outputs if isinstance(out, HopRecord)}
 
 
-def test_records_of_an_engine_that_learns_are_its_own_with_fewer_force_calls(tmp_path):
-    plain = records_of(tmp_path / "plain")
-    found = records_of(tmp_path / "learnt", LEARNT)
-    assert set(found) == set(plain) == {"Cu", "Ag"}
-    for ion, record in found.items():
-        assert record.outcome is plain[ion].outcome is Outcome.CONVERGED
-        assert record.forward == pytest.approx(plain[ion].forward, abs=0.005)
-        assert record.theory == plain[ion].theory
-        assert record.record_id != plain[ion].record_id
-        assert record.force_calls < 0.3 * plain[ion].force_calls
-
-
 @pytest.mark.usefixtures("morse")
-def test_a_surrogate_s_records_are_those_of_the_engine_with_fewer_force_calls(tmp_path):
+@pytest.mark.parametrize("extra", [SURROGATE, LEARNT], ids=["morse", "learnt"])
+def test_a_surrogate_s_records_are_those_of_the_engine_with_fewer_force_calls(tmp_path, extra):
     plain = records_of(tmp_path / "plain")
-    found = records_of(tmp_path / "surrogate", SURROGATE)
+    found = records_of(tmp_path / "surrogate", extra)
     assert set(found) == set(plain) == {"Cu", "Ag"}
     for ion, record in found.items():
         assert record.outcome is plain[ion].outcome is Outcome.CONVERGED

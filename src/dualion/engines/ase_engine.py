@@ -100,7 +100,7 @@ class AseEngine:
         charge: int = 0,
         settings: BandSettings,
         name: str | None = None,
-        lessons: Sequence[Lessons] = (),
+        ends: Sequence[OutputReference] = (),
     ) -> Job:
         """Return a job whose output is a ``Band``; see :class:`~dualion.engines.base.Engine`."""
         self._check_charge(charge)
@@ -111,7 +111,7 @@ class AseEngine:
             settings=settings,
             climb=climb,
             charge=charge,
-            **({"lessons": list(lessons)} if self.choice.learns else {}),
+            **({"lessons": [end.lessons for end in ends]} if self.choice.learns else {}),
         )
         subject = f" of {path.images.species[path.mover]}" if isinstance(path, Path) else ""
         return self._labelled(job, "band", name or f"band{subject}")

@@ -105,7 +105,7 @@ class Engine(Protocol):
         charge: int = 0,
         settings: BandSettings,
         name: str | None = None,
-        lessons: Sequence[Lessons] = (),
+        ends: Sequence[OutputReference] = (),
     ) -> Job:
         """Return a job that converges a band; its output is a ``Band``.
 
@@ -122,8 +122,8 @@ class Engine(Protocol):
             Thresholds, spring and largest number of band steps.
         name
             Of the job.
-        lessons
-            What was learnt at its ends, for an engine that learns.
+        ends
+            References to its relaxed ends, for an engine that learns: what was learnt there.
 
         Raises
         ------

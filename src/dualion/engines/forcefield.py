@@ -95,7 +95,7 @@ class ForceField:
         self._gram = np.zeros((size, size))
         self._pull = np.zeros(size)
         self._closest = np.full(pairs, np.inf)
-        self._weights: tuple[Array, Array] | None = None
+        self._weights: tuple[Array, Array, Array] | None = None
         self._zeros: dict[bytes, tuple[float, Array]] = {}
         self._neighbours: dict[bytes, list[Neighbours]] = {}
 
@@ -113,10 +113,9 @@ class ForceField:
         """
         if stress:
             raise EngineError("a force field learnt at fixed cells knows no stress")
-        pair, product = self._fitted()
+        pair, product, walls = self._fitted()
         near = self._near(numbers, xyz, cell)
         vectors, distances = near.pairs(xyz)
-        walls = np.where(np.isfinite(self._closest), CLOSER * self._closest, 0.0)
         inside = np.maximum(walls[near.pair_types] - distances, 0.0)
         values, slopes = _orders(distances + inside)  # beyond the wall as it is at the wall
         weights = pair[near.pair_types]
@@ -127,7 +126,7 @@ class ForceField:
         vectors, distances = near.ends(xyz)
         bumps, slopes = _bumps(distances)
         density = near.gather(bumps)  # (n, species, k)
-        field = np.einsum("ikst,itk->isk", near.of_centre(self._matrix(product)), density)
+        field = np.einsum("ikst,itk->isk", near.of_centre(product), density)
         energy += float(np.einsum("isk,isk->", field, density))
         strength = 2.0 * np.einsum("pk,pk->p", field[near.centres, near.channels], slopes)
         forces += near.push_ends(strength[:, None] * vectors)
@@ -163,8 +162,8 @@ class ForceField:
         self._pull += rows.T @ seen
         self._weights = None
 
-    def _fitted(self) -> tuple[Array, Array]:
-        """Parameters of pairs and of products, for what has been learnt."""
+    def _fitted(self) -> tuple[Array, Array, Array]:
+        """Parameters of pairs, of products as matrices, and where the walls begin."""
         if self._weights is None:
             from scipy.linalg import cho_factor, cho_solve
 
@@ -173,7 +172,8 @@ class ForceField:
             pair, product = self._shapes
             self._weights = (
                 found[: self._pair_size].reshape(pair),
-                found[self._pair_size :].reshape(product),
+                self._matrix(found[self._pair_size :].reshape(product)),
+                np.where(np.isfinite(self._closest), CLOSER * self._closest, 0.0),
             )
         return self._weights
 
@@ -207,16 +207,8 @@ class ForceField:
         # How a product changes with the density of each species, shape (n, k, pairs, species).
         change = np.zeros((count, product[1], product[2], self._count))
         columns = np.arange(product[2])
-        np.add.at(
-            change.transpose(2, 3, 0, 1),
-            (columns, self._first),
-            density[:, self._second].transpose(1, 0, 2),
-        )
-        np.add.at(
-            change.transpose(2, 3, 0, 1),
-            (columns, self._second),
-            density[:, self._first].transpose(1, 0, 2),
-        )
+        change[..., columns, self._first] += density[:, self._second].transpose(0, 2, 1)
+        change[..., columns, self._second] += density[:, self._first].transpose(0, 2, 1)
         rows = np.zeros((count, 3, *product))
         for centre, species in zip(near.copy_atoms, near.copy_species, strict=True):
             mine = np.flatnonzero(near.centres == centre)

@@ -33,6 +33,8 @@ again by a job that is resumed, and its evaluation is found in the log.
 """
 REMEMBERED = 500
 """Evaluations of the prior that are kept."""
+GOOD, BAD = 0.01, 0.03
+"""Errors in eV of a prediction that is good, and of one that is bad."""
 PROCESS = 26
 """Configurations that the process has beside a force field: the ends and the latest. Its cost grows
 with the sixth power of their number; the field keeps what it learnt of all.
@@ -150,16 +152,18 @@ class Surrogate:
         if teach and isinstance(self._prior, ForceField):
             self._prior.learn(self.numbers, point.xyz, self.cell, point.energy, point.forces)
             self._priors.clear()
-            self._data = [replace(d, cheap=self._cheap(d.xyz)) for d in self._data]
         self._data.append(Datum(point.xyz, costly, self._cheap(point.xyz), force_noise))
         self._model = Residual(self._remembered())
 
     def _remembered(self) -> list[Datum]:
-        """Return what the process is conditioned on; a field knows of the others."""
-        if not self.learns or len(self._data) <= PROCESS:
+        """Return what the process is conditioned on; a field knows of the others, and changes."""
+        if not self.learns:
             return self._data
         ends = 2
-        return [*self._data[:ends], *self._data[ends - PROCESS :]]
+        kept = self._data
+        if len(kept) > PROCESS:
+            kept = [*kept[:ends], *kept[ends - PROCESS :]]
+        return [replace(datum, cheap=self._cheap(datum.xyz)) for datum in kept]
 
     @property
     def factor(self) -> float:

@@ -30,7 +30,7 @@ from dualion.engines.stretch import (
     straight,
 )
 from dualion.engines.surface import Point, Surface
-from dualion.engines.surrogate import Surrogate
+from dualion.engines.surrogate import BAD, GOOD, Surrogate
 from dualion.engines.surrogate_report import ERROR, reported
 from dualion.engines.ways import turned_ways
 from dualion.errors import EngineError
@@ -56,8 +56,6 @@ STRIDE, LEAST, JUMP = 0.35, 0.06, 1.2
 second, after bad predictions; one that moves farther than the third is another saddle, and is
 looked at where it is.
 """
-GOOD, BAD = 0.01, 0.03
-"""Errors in eV of a prediction that is good, and of one that is bad."""
 SAME, STUBBORN = 1e-3, 4
 """Two configurations this close are one, in Å; a field that insists so often on one that was no
 saddle is given up.

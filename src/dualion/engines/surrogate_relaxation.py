@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dualion.engines.relaxation import Relaxation, relax
-from dualion.engines.surrogate import Surrogate
+from dualion.engines.surrogate import BAD, GOOD, Surrogate
 from dualion.errors import EngineError
 
 if TYPE_CHECKING:
@@ -30,10 +30,8 @@ START_REACH, REACHES = 0.1, (0.03, 0.15)
 """How far an atom may go on a force field between two calls, in Å: at first, and bounds of what
 predictions make of it.
 """
-GOOD, BAD, RISE = 0.01, 0.03, 0.005
-"""Errors in eV of a prediction that is good, and of one that is bad; a rise in energy by more than
-the last is bad too.
-"""
+RISE = 0.005
+"""A rise in energy by more than this, in eV, is as bad as a bad prediction."""
 GAIN = 0.002
 """A converged point is left if the surrogate promises more than this, in eV."""
 STEPS = 400
@@ -107,10 +105,7 @@ class _Run:
                     return True
                 far = float(np.linalg.norm(aim - best.xyz, axis=1).max())
                 aim = best.xyz + (aim - best.xyz) * min(1.0, STRIDE / max(far, 1e-9))
-            predicted = self.surrogate.predict(aim).energy
-            point = self.surrogate.compute(aim)
-            if best is not None:
-                self._learn_reach(point.energy - predicted, point.energy - best.energy)
+            point = self._computed(aim)
             small = point.largest_force < self.settings.fmax
             if best is None or point.energy < best.energy or small:
                 self.best = point
@@ -118,15 +113,19 @@ class _Run:
         best = self.best
         return best is not None and best.largest_force < self.settings.fmax
 
-    def _learn_reach(self, error: float, rise: float) -> None:
-        """Go less far after a bad prediction or a rise, farther after a good prediction."""
-        if not self.surrogate.learns:
-            return
+    def _computed(self, aim: Array) -> Point:
+        """Ask the costly engine; how well a field foresaw it says how far to follow it next."""
+        if not self.surrogate.learns or self.best is None:
+            return self.surrogate.compute(aim)
+        predicted = self.surrogate.predict(aim).energy
+        point = self.surrogate.compute(aim)
+        error = abs(point.energy - predicted)
         least, most = REACHES
-        if abs(error) > BAD or rise > RISE:
+        if error > BAD or point.energy - self.best.energy > RISE:
             self.reach = max(0.5 * self.reach, least)
-        elif abs(error) < GOOD:
+        elif error < GOOD:
             self.reach = min(1.5 * self.reach, most)
+        return point
 
     def _aim(self, here: Array) -> tuple[Array, float]:
         """Minimum of the surrogate, or where the reach ends on the way to it; its energy there."""

@@ -133,10 +133,8 @@ class Campaign(PhysicsSettings):
     @model_validator(mode="after")
     def _surrogate_has_a_prior(self) -> Self:
         if self.band.method == "surrogate" and self.prior is None:
-            msg = (
-                "'band: {method: surrogate}' needs a prior: add 'prior: chgnet', or another cheap "
-            )
-            msg += "engine, or 'prior: learnt'"
+            remedy = "add 'prior: chgnet', or another cheap engine, or 'prior: learnt'"
+            msg = f"'band: {{method: surrogate}}' needs a prior: {remedy}"
             raise ValueError(msg)
         return self
 

@@ -87,7 +87,7 @@ def hop_jobs(
         charge=question.charge,
         settings=band,
         name=f"{title}: band",
-        lessons=(initial.output.lessons, final.output.lessons),
+        ends=(initial.output, final.output),
     )
     record = record_job(
         question=question,
