@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ase.build import bulk, make_supercell
@@ -105,6 +107,56 @@ def test_a_relaxation_ends_where_the_costly_engine_says(copper, emt, which):
     assert found.max_force < RELAX.fmax
     assert found.force_calls == costly.calls
     assert found.force_calls < plain.force_calls
+
+
+@pytest.mark.parametrize("keep_symmetry", [True, False])
+def test_a_lattice_ends_where_the_costly_engine_has_no_stress(emt, keep_symmetry):
+    crystal = bulk("Cu", a=3.75, cubic=True)
+    crystal.symbols[0] = "Ag"
+    start = Geometry.from_atoms(crystal)
+    if not keep_symmetry:
+        crystal.rattle(0.1, seed=4)
+        start = Geometry.from_atoms(crystal)
+    options = {"cell": True, "keep_symmetry": keep_symmetry}
+    plain = relax(start, Evaluator(emt), RELAX, **options)
+    found = relax_by_surrogate(start, Evaluator(emt), Softened(wave=0.0), RELAX, **options)
+    assert found.converged
+    assert found.force_calls <= 8
+    assert found.energy == pytest.approx(plain.energy, abs=0.001)
+    assert found.geometry.volume == pytest.approx(plain.geometry.volume, rel=0.003)
+    there = found.geometry
+    said = emt(there.numbers, there.xyz, there.cell, stress=True)
+    assert found.energy == said.energy  # its own word, at the very geometry
+    assert np.linalg.norm(said.forces, axis=1).max() < RELAX.fmax * 1.02
+    pull = there.volume * said.stress / len(there) ** 0.5
+    assert np.linalg.norm(pull, axis=1).max() < RELAX.fmax * 1.02
+
+
+class Pulay:
+    """An engine whose stress is not the derivative of its energy, as with few plane waves."""
+
+    def __init__(self, emt, pressure):
+        self.emt, self.pressure = emt, pressure
+
+    def __call__(self, numbers, xyz, cell, *, stress):
+        found = self.emt(numbers, xyz, cell, stress=stress)
+        return replace(found, energy=found.energy - self.pressure * abs(np.linalg.det(cell)))
+
+
+def test_a_lattice_of_few_plane_waves_is_relaxed_by_its_stress(emt):
+    start = Geometry.from_atoms(bulk("Cu", a=3.72))
+    pulay = Pulay(emt, pressure=0.02)  # 3 GPa
+    found = relax_by_surrogate(start, Evaluator(pulay), Softened(wave=0.0), RELAX, cell=True)
+    plain = relax(start, Evaluator(emt), RELAX, cell=True)
+    assert found.converged
+    assert found.force_calls <= 8
+    assert found.geometry.volume == pytest.approx(plain.geometry.volume, rel=0.003)
+
+
+def test_a_lattice_without_the_prior_is_relaxed_without_it(emt):
+    start = Geometry.from_atoms(bulk("Cu", a=3.72))
+    found = relax_by_surrogate(start, Evaluator(emt), Failing(), RELAX, cell=True)
+    assert found == relax(start, Evaluator(emt), RELAX, cell=True)
 
 
 def test_a_band_finds_the_costly_saddle_with_a_handful_of_calls(hop, emt):

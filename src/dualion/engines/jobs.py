@@ -130,13 +130,15 @@ def relax_structure(
     structure = Geometry.model_validate(structure)
     stamp = stamp_of(choice)
     with _evaluator(choice, stamp, charge) as evaluate:
-        # A surrogate knows one cell, and nothing of symmetry; a field nothing without lessons.
-        alone = choice.prior is None or (choice.learns and not lessons)
-        if alone or cell or keep_symmetry:
+        # A field knows one cell, nothing of symmetry, and nothing at all without lessons.
+        untaught = choice.learns and (not lessons or cell or keep_symmetry)
+        if choice.prior is None or untaught:
             found = relax(structure, evaluate, settings, cell=cell, keep_symmetry=keep_symmetry)
         else:
             prior = _prior(choice, structure.species, lessons)
-            found = relax_by_surrogate(structure, evaluate, prior, settings)
+            found = relax_by_surrogate(
+                structure, evaluate, prior, settings, cell=cell, keep_symmetry=keep_symmetry
+            )
         own = lesson_of(structure.lattice, structure.species, evaluate.seen)
     return Relaxed(
         geometry=found.geometry,

@@ -55,12 +55,15 @@ class Datum:
         What the engine to be learnt, and the prior, say of it.
     force_noise
         What a component of the costly forces may be wrong by, in eV/Å.
+    energy_noise
+        What the difference of the energies may be wrong by, in eV.
     """
 
     xyz: Array
     costly: Evaluation
     cheap: Evaluation
     force_noise: float = FORCE_NOISE
+    energy_noise: float = ENERGY_NOISE
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,7 @@ class _Data:
         self.cheap_energies = np.array([d.cheap.energy for d in data]) - self.cheap_zero
         self.cheap_gradients = -np.array([d.cheap.forces.ravel() for d in data])
         self.force_noise = np.array([d.force_noise for d in data])
+        self.energy_noise = np.array([d.energy_noise for d in data])
         _, sizes, rows = np.linalg.svd(self.xyz - self.xyz[0], full_matrices=False)
         self.basis = rows[sizes > SAME].T  # (D, r)
         self.inner = (self.xyz - self.xyz[0]) @ self.basis  # (N, r)
@@ -200,7 +204,7 @@ class _Fit:
         noise = data.force_noise**2
         # Energies and gradients along the directions that the points differ in.
         whole = np.empty((count * (1 + inner), count * (1 + inner)))
-        whole[:count, :count] = kernel + ENERGY_NOISE**2 * np.eye(count)
+        whole[:count, :count] = kernel + np.diag(data.energy_noise**2)
         mixed = (kernel[:, :, None] * data.gaps / length**2).reshape(count, count * inner)
         whole[:count, count:], whole[count:, :count] = mixed, mixed.T
         outer = np.eye(inner) - data.gaps[..., :, None] * data.gaps[..., None, :] / length**2

@@ -14,7 +14,7 @@ import numpy as np
 
 from dualion.engines.evaluator import Evaluation, Evaluator
 from dualion.engines.forcefield import ForceField
-from dualion.engines.residual import FORCE_NOISE, Datum, Prediction, Residual
+from dualion.engines.residual import ENERGY_NOISE, FORCE_NOISE, Datum, Prediction, Residual
 from dualion.engines.surface import Point
 from dualion.errors import EngineError
 
@@ -61,6 +61,8 @@ class Surrogate:
         The engine that is to be spared; counts its own calls.
     prior
         The cheap engine, or a force field, which learns as well.
+    energy_noise
+        What an energy of the costly engine may be wrong by against its own forces, in eV.
 
     Attributes
     ----------
@@ -69,12 +71,19 @@ class Surrogate:
     """
 
     def __init__(
-        self, numbers: NDArray[np.int64], cell: Array, costly: Evaluator, prior: Source
+        self,
+        numbers: NDArray[np.int64],
+        cell: Array,
+        costly: Source,
+        prior: Source,
+        *,
+        energy_noise: float = ENERGY_NOISE,
     ) -> None:
         self.numbers = numbers
         self.cell = cell
         self._costly = costly
         self._prior = prior
+        self._energy_noise = energy_noise
         self.learns = isinstance(prior, ForceField)
         self._data: list[Datum] = []
         self._model: Residual | None = None
@@ -131,7 +140,7 @@ class Surrogate:
             Either engine failed.
         """
         xyz = np.round(xyz, DIGITS)
-        found = self._costly(self.numbers, xyz, self.cell)
+        found = self._costly(self.numbers, xyz, self.cell, stress=False)
         point = Point(xyz, found.energy, found.forces)
         self.learn(point)
         return point
@@ -152,7 +161,8 @@ class Surrogate:
         if teach and isinstance(self._prior, ForceField):
             self._prior.learn(self.numbers, point.xyz, self.cell, point.energy, point.forces)
             self._priors.clear()
-        self._data.append(Datum(point.xyz, costly, self._cheap(point.xyz), force_noise))
+        cheap = self._cheap(point.xyz)
+        self._data.append(Datum(point.xyz, costly, cheap, force_noise, self._energy_noise))
         self._model = Residual(self._remembered())
 
     def _remembered(self) -> list[Datum]:

@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dualion.engines.evaluator import Evaluator
 from dualion.engines.relaxation import Relaxation, relax
+from dualion.engines.residual import ENERGY_NOISE
+from dualion.engines.strain import Strained
 from dualion.engines.surrogate import BAD, GOOD, Surrogate
 from dualion.errors import EngineError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from dualion.engines.evaluator import Evaluator, Source
+    from dualion.engines.evaluator import Source
     from dualion.engines.surface import Point
     from dualion.records import Geometry
     from dualion.settings import RelaxSettings
@@ -36,12 +39,22 @@ GAIN = 0.002
 """A converged point is left if the surrogate promises more than this, in eV."""
 STEPS = 400
 """Steps of one relaxation on the surrogate."""
+LATTICE_NOISE = 1.0
+"""What energies of different lattices may be wrong by, in eV: a stress of plane waves is not their
+derivative, as larger cells have more waves (Pulay), and it is the stress that is to vanish.
+"""
 
 
 def relax_by_surrogate(
-    geometry: Geometry, evaluate: Evaluator, prior: Source, settings: RelaxSettings
+    geometry: Geometry,
+    evaluate: Evaluator,
+    prior: Source,
+    settings: RelaxSettings,
+    *,
+    cell: bool = False,
+    keep_symmetry: bool = False,
 ) -> Relaxation:
-    """Relax a geometry at fixed cell; the input is not changed.
+    """Relax a geometry; the input is not changed.
 
     The geometry is relaxed on the surrogate, which at first is the prior alone; the costly engine
     is asked where that ends, the surrogate learns, and so on. Converged is a point whose *costly*
@@ -59,8 +72,12 @@ def relax_by_surrogate(
         fails the relaxation goes on without it.
     settings
         Threshold and largest number of costly calls.
+    cell
+        Relax the lattice as well; not with a force field.
+    keep_symmetry
+        Keep the space group of the input; not with a force field.
     """
-    run = _Run(geometry, evaluate, prior, settings)
+    run = _Run(geometry, evaluate, prior, settings, cell=cell, keep_symmetry=keep_symmetry)
     return run.result()
 
 
@@ -68,12 +85,32 @@ class _Run:
     """One relaxation under way."""
 
     def __init__(
-        self, geometry: Geometry, evaluate: Evaluator, prior: Source, settings: RelaxSettings
+        self,
+        geometry: Geometry,
+        evaluate: Evaluator,
+        prior: Source,
+        settings: RelaxSettings,
+        *,
+        cell: bool,
+        keep_symmetry: bool,
     ) -> None:
         self.geometry = geometry
         self.evaluate = evaluate
         self.settings = settings
-        self.surrogate = Surrogate(geometry.numbers, geometry.cell, evaluate, prior)
+        self.cell = cell
+        self.keep_symmetry = keep_symmetry
+        costly: Source = evaluate
+        self.coordinates: Strained | None = None
+        if cell or keep_symmetry:
+            self.coordinates = Strained(geometry, cell=cell, keep_symmetry=keep_symmetry)
+            costly, prior = self.coordinates.asked(evaluate), self.coordinates.asked(prior)
+        self.surrogate = Surrogate(
+            geometry.numbers,
+            geometry.cell,
+            costly,
+            prior,
+            energy_noise=LATTICE_NOISE if cell else ENERGY_NOISE,
+        )
         self.first_call = evaluate.calls
         self.best: Point | None = None
         self.reach = START_REACH if self.surrogate.learns else np.inf
@@ -92,7 +129,7 @@ class _Run:
 
     def _follow(self) -> bool:
         """Go down until converged or out of calls."""
-        here = self.geometry.xyz
+        here = self._coordinates(self.geometry)
         limit = LEARNING_CALLS if self.surrogate.learns else CALLS
         if self.surrogate.learns:
             self.best = self.surrogate.compute(here)
@@ -101,17 +138,34 @@ class _Run:
             best = self.best
             if best is not None:
                 small = best.largest_force < self.settings.fmax
-                if small and best.energy - promised < GAIN:
+                if small and self._energy(best) - promised < GAIN:
                     return True
                 far = float(np.linalg.norm(aim - best.xyz, axis=1).max())
                 aim = best.xyz + (aim - best.xyz) * min(1.0, STRIDE / max(far, 1e-9))
             point = self._computed(aim)
-            small = point.largest_force < self.settings.fmax
-            if best is None or point.energy < best.energy or small:
+            if best is None or self._better(point, best):
                 self.best = point
             here = self.best.xyz if self.best is not None else point.xyz
         best = self.best
         return best is not None and best.largest_force < self.settings.fmax
+
+    def _better(self, point: Point, best: Point) -> bool:
+        """Whether to go on from a point: lower, or at rest; of two lattices that nearer to rest."""
+        if self.cell:
+            return point.largest_force < best.largest_force
+        return point.energy < best.energy or point.largest_force < self.settings.fmax
+
+    def _energy(self, point: Point) -> float:
+        """Energy of a point to hold a promise against."""
+        return self.surrogate.predict(point.xyz).energy if self.cell else point.energy
+
+    def _coordinates(self, geometry: Geometry) -> Array:
+        return geometry.xyz if self.coordinates is None else self.coordinates.coordinates(geometry)
+
+    def _geometry(self, here: Array) -> Geometry:
+        if self.coordinates is None:
+            return self.geometry.moved(here)
+        return self.coordinates.geometry(here)
 
     def _computed(self, aim: Array) -> Point:
         """Ask the costly engine; how well a field foresaw it says how far to follow it next."""
@@ -132,16 +186,28 @@ class _Run:
         goal = self.settings.model_copy(
             update={"fmax": min(0.01, 0.5 * self.settings.fmax), "steps": STEPS}
         )
-        found = relax(self.geometry.moved(here), self.surrogate.evaluator(), goal, reach=self.reach)
+        evaluate = self.surrogate.evaluator()
+        if self.coordinates is not None:
+            evaluate = Evaluator(self.coordinates.told(self.surrogate))
+        found = relax(
+            self._geometry(here),
+            evaluate,
+            goal,
+            cell=self.cell,
+            keep_symmetry=self.keep_symmetry,
+            reach=self.reach,
+        )
         if found.failure:
             raise EngineError(found.failure)
-        return found.geometry.xyz, found.energy
+        return self._coordinates(found.geometry), found.energy
 
     def _plain(self) -> Relaxation:
         """Go on without the surrogate, from the lowest point that was computed."""
-        start = self.geometry if self.best is None else self.geometry.moved(self.best.xyz)
+        start = self.geometry if self.best is None else self._geometry(self.best.xyz)
         settings = self.settings.model_copy(update={"steps": max(1, self._left())})
-        found = relax(start, self.evaluate, settings)
+        found = relax(
+            start, self.evaluate, settings, cell=self.cell, keep_symmetry=self.keep_symmetry
+        )
         return Relaxation(
             geometry=found.geometry,
             energy=found.energy,
@@ -155,7 +221,7 @@ class _Run:
     def _told(self, *, converged: bool) -> Relaxation:
         assert self.best is not None  # noqa: S101 - at least one call was made
         return Relaxation(
-            geometry=self.geometry.moved(self.best.xyz),
+            geometry=self._geometry(self.best.xyz),
             energy=self.best.energy,
             max_force=self.best.largest_force,
             converged=converged,
