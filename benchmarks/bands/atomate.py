@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import tempfile
 import time
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from rivals import IMAGES
 
 if TYPE_CHECKING:
     from hosts import Start
+    from jobflow import Job
 
 ENDS, BAND = Counter(), Counter()
 """Shared by all calculators of a run; atomate2 copies the calculator for every image."""
@@ -51,6 +51,27 @@ class BandMaker(AseNebFromEndpointsMaker):
         return calculators(BAND, complete=True)()
 
 
+def carried_out(job: Job) -> tuple[Any, float]:
+    """Run a band's flow in a folder of its own; return its ``NebResult`` and the seconds."""
+    store = JobStore(MemoryStore(), additional_stores={"data": MemoryStore()})
+    clock = time.perf_counter()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
+        outputs = run_locally(job, store=store, ensure_success=True, log=False)
+    seconds = time.perf_counter() - clock
+    # The job replaces itself; the last one to have run is the band.
+    bands = [
+        response.output
+        for by_index in outputs.values()
+        for response in by_index.values()
+        if hasattr(response.output, "image_indices")
+    ]
+    return bands[-1], seconds
+
+
 def band(start: Start) -> dict[str, Any]:
     """Run the flow on one hop."""
     for counter in (ENDS, BAND):
@@ -58,23 +79,7 @@ def band(start: Start) -> dict[str, Any]:
     adaptor = AseAtomsAdaptor()
     ends = tuple(adaptor.get_structure(atoms) for atoms in start.states())
     job = BandMaker(endpoint_relax_maker=EndMaker()).make(ends, num_images=IMAGES)
-    store = JobStore(MemoryStore(), additional_stores={"data": MemoryStore()})
-    clock = time.perf_counter()
-    home = os.getcwd()  # noqa: PTH109 - to come back to
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        os.chdir(folder)
-        try:
-            outputs = run_locally(job, store=store, ensure_success=True, log=False)
-        finally:
-            os.chdir(home)
-    seconds = time.perf_counter() - clock
-    # The job replaces itself; the last one to have run is the band.
-    result = [
-        response.output
-        for by_index in outputs.values()
-        for response in by_index.values()
-        if hasattr(response.output, "image_indices")
-    ][-1]
+    result, seconds = carried_out(job)
     energies = [float(energy) for energy in result.energies]
     return {
         "barrier": max(energies) - energies[0],

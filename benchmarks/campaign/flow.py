@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import tempfile
-import time
+import sys
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+sys.path.append(str(Path(__file__).parents[1] / "bands"))
+
+from atomate import carried_out
 from atomate2.ase.jobs import AseRelaxMaker
 from atomate2.ase.neb import AseNebFromEndpointsMaker
-from jobflow import JobStore, run_locally
-from maggma.stores import MemoryStore
 from pymatgen.io.ase import AseAtomsAdaptor
 from remote import Remote, calculator
+from rivals import IMAGES
 
 from dualion.engines.fingerprint import checked_model
 from dualion.engines.registry import EngineChoice, entry_of
 
 if TYPE_CHECKING:
+    from ase import Atoms
     from ase.calculators.calculator import Calculator
-    from hop import Start
-
-IMAGES = 5
-"""Of its bands; the maker has no default."""
 
 
 @cache
@@ -50,30 +47,17 @@ class BandMaker(AseNebFromEndpointsMaker):
         return _quick()
 
 
-def by_atomate2(start: Start) -> dict[str, Any]:
+def by_atomate2(states: tuple[Atoms, Atoms]) -> dict[str, Any]:
     """Run its flow: ends by FIRE at fixed cell, linear path, band by FIRE, all to 0.1 eV/Å."""
-    ends = tuple(AseAtomsAdaptor.get_structure(atoms) for atoms in start.states)
+    ends = tuple(AseAtomsAdaptor.get_structure(atoms) for atoms in states)
     maker = BandMaker(endpoint_relax_maker=EndMaker(relax_cell=False))
-    store = JobStore(MemoryStore(), additional_stores={"data": MemoryStore()})
     Remote.calls = 0
-    clock = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        job = maker.make(ends, num_images=IMAGES)
-        with contextlib.redirect_stdout(io.StringIO()):
-            outputs = run_locally(job, store=store, log=False)
-    seconds = time.perf_counter() - clock
-    bands = [
-        response.output
-        for by_index in outputs.values()
-        for response in by_index.values()
-        if hasattr(response.output, "image_indices")
-    ]
-    piece: dict[str, Any] = {"seconds": round(seconds), "calls": Remote.calls}
-    if bands:  # the job replaces itself; the last to have run is the band
-        energies = [float(energy) for energy in bands[-1].energies]
-        piece |= {
-            "energies": [energy - energies[0] for energy in energies],
-            "barrier": max(energies) - energies[0],
-            "converged": bands[-1].state.value == "successful",
-        }
-    return piece
+    band, seconds = carried_out(maker.make(ends, num_images=IMAGES))
+    energies = [float(energy) for energy in band.energies]
+    return {
+        "seconds": round(seconds),
+        "calls": Remote.calls,
+        "energies": [energy - energies[0] for energy in energies],
+        "barrier": max(energies) - energies[0],
+        "converged": band.state.value == "successful",
+    }

@@ -39,7 +39,6 @@ os.environ["DUALION_ENGINES"] = str(Path(__file__).with_name("engines.yaml"))
 
 import yaml
 from ase import Atoms
-from hop import Start
 from jobflow.core.job import Job
 
 from dualion.launch.task import bound_arguments, original
@@ -96,8 +95,11 @@ def run_dualion(campaign: Path, work: Path, workers: int) -> None:
     note(work, "dualion", piece)
 
 
-def starts(file: Path, work: Path) -> list[Start]:
-    """Read the hops' end points off the jobs that the campaign's own flow runs."""
+def starts(file: Path, work: Path) -> dict[str, tuple[Atoms, Atoms]]:
+    """Read both unrelaxed states of each hop off the jobs that the campaign's own flow runs.
+
+    They have one order of atoms, the mover last and continuous.
+    """
     campaign = load_campaign(file)
     framework = find_library().load(campaign.framework)
     with Ledger(work / "runs" / "jobs.sqlite", read_only=True) as ledger:
@@ -109,10 +111,7 @@ def starts(file: Path, work: Path) -> list[Start]:
     flow = hops_flow(campaign, framework, host=host)
     jobs = [job for job in flow.jobs if isinstance(job, Job)]
     paths = [job for job in jobs if job.metadata.get("kind") == "path"]
-    return [
-        Start(job.name.removesuffix(": path"), _states(_arguments(job)["endpoints"]))
-        for job in paths
-    ]
+    return {job.name.removesuffix(": path"): _states(_arguments(job)["endpoints"]) for job in paths}
 
 
 def _arguments(job: Job) -> dict[str, Any]:
@@ -135,11 +134,11 @@ def run_atomate2(campaign: Path, work: Path, names: list[str]) -> None:
     """Do the hops one after the other."""
     from flow import by_atomate2  # noqa: PLC0415 - needs atomate2
 
-    for start in starts(campaign, work):
-        wanted = not names or any(start.name.startswith(name) for name in names)
-        name = "atomate2-" + start.name.replace(" ", "-").replace("–", "-")
+    for hop, states in starts(campaign, work).items():
+        wanted = not names or any(hop.startswith(name) for name in names)
+        name = "atomate2-" + hop.replace(" ", "-").replace("–", "-")
         if wanted and noted(work, name) is None:
-            note(work, name, {"hop": start.name, **by_atomate2(start)})
+            note(work, name, {"hop": hop, **by_atomate2(states)})
 
 
 # -------------------------------------------------------------------------------- table

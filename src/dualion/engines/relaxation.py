@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from dualion.engines.evaluator import Evaluator
     from dualion.settings import RelaxSettings
 
+SYMMETRY = 0.01
+"""Tolerance within which a space group that is to be kept is found, in Å."""
 _STIFFNESS = 20.0
 """First guess of the curvature, in eV/Å²."""
 _PATIENCE = 30
@@ -84,7 +86,7 @@ def relax(
     cell
         Relax the lattice as well.
     keep_symmetry
-        Keep the space group of the input (found within 0.01 Å).
+        Keep the space group of the input (found within :data:`SYMMETRY`).
     reach
         Stop, unconverged, where an atom is this far from where it was, in Å.
     """
@@ -121,7 +123,7 @@ class _Run:
         if keep_symmetry:
             from ase.constraints import FixSymmetry
 
-            self.atoms.set_constraint(FixSymmetry(self.atoms, symprec=0.01))
+            self.atoms.set_constraint(FixSymmetry(self.atoms, symprec=SYMMETRY))
         self.atoms.calc = EvaluatorCalculator(evaluate, stress=cell)
         self.target: Any = self.atoms
         if cell:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dualion.engines.evaluator import Evaluation
+from dualion.engines.relaxation import SYMMETRY
 from dualion.records import Geometry
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from dualion.engines.evaluator import Source
 
     Array = NDArray[np.float64]
-
-SYMMETRY = 0.01
-"""Tolerance within which the space group is found, in Å."""
 
 
 class Strained:
