@@ -72,7 +72,13 @@ SPLITS = 3
 
 
 def run_adaptive(
-    path: Path, evaluate: Evaluator, settings: BandSettings, *, guess: Guess = straight
+    path: Path,
+    evaluate: Evaluator,
+    settings: BandSettings,
+    *,
+    guess: Guess = straight,
+    patience: int = 1,
+    fallback: bool = True,
 ) -> BandResult:
     """Find the saddles between two relaxed ends, and prove that they join them.
 
@@ -86,6 +92,12 @@ def run_adaptive(
         Those of the full band hold where it is needed.
     guess
         Makes images between two configurations, shape (images, n, 3).
+    patience
+        Factor on the force calls after which an attempt gives way to the next: above one where
+        calls are cheap.
+    fallback
+        Whether bands are pulled where the search from one image does not do. They may lead
+        elsewhere than over the saddle that is nearest.
 
     Returns
     -------
@@ -99,7 +111,8 @@ def run_adaptive(
         The path has no image between its ends.
     """
     require_image(path)
-    search = _Search(path, evaluate, settings, guess)
+    search = _Search(path, evaluate, settings, guess, patience)
+    search.fallback = fallback
     first = evaluate.calls
     failure = ""
     try:
@@ -114,14 +127,20 @@ class _Search:
     """One hop under way."""
 
     def __init__(
-        self, path: Path, evaluate: Evaluator, settings: BandSettings, guess: Guess
+        self,
+        path: Path,
+        evaluate: Evaluator,
+        settings: BandSettings,
+        guess: Guess,
+        patience: int,
     ) -> None:
         self.path = path
         self.settings = settings
         self.guess = guess
+        self.fallback = True
         self.surface = Surface(path.images.numbers, path.images.cell, evaluate)
         self.notes = Notes()
-        self.budget = Budget(evaluate, SHORT_CALLS)
+        self.budget = Budget(evaluate, SHORT_CALLS, patience)
         self.bands = Bands(path, evaluate, self.budget)
         self.seek = SaddleSearch(
             self.surface,
@@ -145,7 +164,8 @@ class _Search:
 
     def solve(self) -> Stretch:
         """Solve the hop, by the cheapest way whose evidence closes."""
-        for attempt in (self._short_search, self._taut_band, self._whole_band):
+        bands = (self._taut_band, self._whole_band) if self.fallback else ()
+        for attempt in (self._short_search, *bands):
             try:
                 return self._polished(attempt())
             except (NoProofError, RestError, FellError) as reason:

@@ -22,21 +22,26 @@ class Budget:
         Counts the calls.
     calls
         Of the first attempt.
+    patience
+        Factor on all calls.
     """
 
-    def __init__(self, evaluate: Evaluator, calls: int) -> None:
+    def __init__(self, evaluate: Evaluator, calls: int, patience: int = 1) -> None:
         self._evaluate = evaluate
-        self._most = evaluate.calls + MOST_CALLS
+        self._patience = patience
+        self._most = evaluate.calls + patience * MOST_CALLS
         self.start(calls)
 
     def start(self, calls: int) -> None:
         """Begin another attempt."""
-        self._limit = self._evaluate.calls + calls
+        self._limit = self._evaluate.calls + self._patience * calls
 
     def grant(self) -> None:
         """Give a search that has found something the calls to make something of it."""
         if self._evaluate.calls < self._most:
-            self._limit = min(self._most, max(self._limit, self._evaluate.calls + GRANT))
+            self._limit = min(
+                self._most, max(self._limit, self._evaluate.calls + self._patience * GRANT)
+            )
 
     @property
     def left(self) -> int:

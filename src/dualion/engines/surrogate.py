@@ -176,6 +176,11 @@ class Surrogate:
         return [replace(datum, cheap=self._cheap(datum.xyz)) for datum in kept]
 
     @property
+    def learnt(self) -> int:
+        """Number of configurations that are known."""
+        return len(self._data)
+
+    @property
     def factor(self) -> float:
         """The factor on the prior; one before anything is learnt."""
         return 1.0 if self._model is None else self._model.factor

@@ -16,25 +16,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dualion.engines.adaptive import FLAT, run_adaptive
-from dualion.engines.climb import tangent_at
+from dualion.engines.adaptive import run_adaptive
 from dualion.engines.neb import require_image, run_band
-from dualion.engines.pulled import as_many
-from dualion.engines.saddle import SaddleSearch
-from dualion.engines.stretch import (
-    FellError,
-    NoProofError,
-    Notes,
-    RestError,
-    mirrored,
-    straight,
-)
-from dualion.engines.surface import Point, Surface
+from dualion.engines.stretch import mirrored, straight
 from dualion.engines.surrogate import BAD, GOOD, Surrogate
 from dualion.engines.surrogate_report import ERROR, reported
+from dualion.engines.surrogate_way import AGAIN, SurrogateWays, highest
 from dualion.engines.ways import turned_ways
 from dualion.errors import EngineError
-from dualion.records import Finding, Images, as_vectors
+from dualion.records import Finding
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,6 +32,7 @@ if TYPE_CHECKING:
     from dualion.engines.evaluator import Evaluator, Source
     from dualion.engines.neb import BandResult
     from dualion.engines.stretch import Guess
+    from dualion.engines.surface import Point
     from dualion.records import Path
     from dualion.settings import BandSettings
 
@@ -62,8 +53,6 @@ saddle is given up.
 """
 NEAR = 0.4
 """The surrogate's saddle lies this close to one that has converged, in Å."""
-AGAIN = 0.05
-"""Two saddles this close are one, in Å."""
 WAY_CALLS = 15
 """Costly calls spent on a way that may be lower than one whose saddle is known."""
 PEEKS = 6
@@ -74,6 +63,8 @@ WIDTHS = 2.0
 """An image is no saddle if it lies lower by this many standard deviations."""
 KNOWN = 0.15
 """An image closer than this to one that was computed need not be, in Å."""
+RIVAL = 0.05
+"""A second maximum of a way is doubted by this, in eV, until it has been computed."""
 LOOKS, LEARNING_LOOKS = 4, 10
 """Costly calls spent on images that might be higher than the saddle: with an engine as the prior,
 and with a force field, which knows nothing but what it was told.
@@ -82,12 +73,6 @@ END_NOISE = 0.02
 """What a component of the forces at a relaxed end may differ from zero by, in eV/Å."""
 MIRRORED = 0.05
 """A mirror image farther away than this, in Å, teaches something of its own."""
-STEPS = 100
-"""Steps of one band on the surrogate."""
-WELL = 2.0
-"""Depth in eV below both ends at which a minimum of a field is none of the engine's."""
-SLACK = 0.03
-"""Forces across left on the images of such a band where it costs no engine's calls, in eV/Å."""
 
 
 def run_surrogate(
@@ -147,16 +132,11 @@ class _Search:
         self.guess = guess
         self.surrogate = Surrogate(path.images.numbers, path.images.cell, evaluate, prior)
         self.first_call = evaluate.calls
-        self.flat = max(path.initial_energy, path.final_energy) + FLAT
+        self.on = SurrogateWays(path, self.surrogate, settings, guess)
+        self.flat = self.on.flat
         self.computed: list[Point] = []
         self.band: BandResult | None = None
-        self.along: Array | None = None
         self.proof: tuple[Finding, ...] = ()
-        still = np.zeros_like(path.images.xyz[0])
-        self.ends = (
-            Point(path.images.xyz[0], path.initial_energy, still),
-            Point(path.images.xyz[-1], path.final_energy, still),
-        )
         self.looks = 0
         self.way_limit = 0
         self.peeks = PEEKS
@@ -195,7 +175,7 @@ class _Search:
         return replace(found, force_calls=other.force_calls, converged=bool(proof))
 
     def _learn_ends(self) -> None:
-        for end in self.ends:
+        for end in self.on.ends:
             self.surrogate.learn(end, force_noise=END_NOISE, teach=False)
 
     def _solve(self) -> None:
@@ -207,18 +187,20 @@ class _Search:
             aim = self._aim(last)
             if self._stuck(aim, last):
                 break
+            last = next((each for each in self.left if aim.distance(each) < AGAIN), last)
             if last is None or not self._settled(aim, last):
                 last = self._stepped(last, aim.xyz)
                 continue
-            band = self.band = self._way_over(last)
+            band = self._over(last)
             higher = self._higher(band, last)
             if higher is not None and not self._left_before(last):
                 self.left.append(last)
-                last, self.along = self._compute(higher.xyz), None
+                self.on.follow(band)
+                last = self._compute(higher.xyz)
                 continue
             if higher is not None:  # round in a circle: no way avoids the highest of them
                 last = max(self.left, key=lambda point: point.energy)
-                band = self.band = self._way_over(last)
+                band = self._over(last)
             doubtful = self._doubtful(band, last)
             if doubtful is None:
                 self._accept(last)
@@ -227,7 +209,8 @@ class _Search:
                 if lower is None:
                     break
                 self.way_limit = self.evaluate.calls + WAY_CALLS
-                last, self.along = self._compute(lower.xyz), None
+                self.on.forget()
+                last = self._compute(lower.xyz)
                 continue
             # Even if it is higher it need not be on the way, which may go round it: the next
             # way over the saddle, on what was learnt, says so.
@@ -253,11 +236,10 @@ class _Search:
         ceiling = max(self.accepted[0].energy, self.flat) - LOWER
         while self.ways:
             way = self.ways.pop(0)
-            found = run_adaptive(way, self.surrogate.evaluator(), self.settings, guess=self.guess)
-            for band in (found, self._pulled(way)):
+            for band in (self.on.adaptive(way), self.on.pulled(way)):
                 if band.failure:
                     continue
-                top = _highest(band)
+                top = highest(band)
                 if max(top.energy, self.flat) < ceiling and self._is_new(top, AGAIN):
                     return top
                 doubt = WIDTHS * self.surrogate.predict(top.xyz).spread
@@ -279,77 +261,31 @@ class _Search:
             self.stubborn += 1
         return self.stubborn >= STUBBORN
 
+    def _over(self, saddle: Point) -> BandResult:
+        """Way over a saddle, which is kept with its proof."""
+        self.band, self.proof = self.on.over(saddle)
+        return self.band
+
     def _higher(self, band: BandResult, saddle: Point) -> Point | None:
         """Image that a way over a saddle has above it, at another place, if any."""
-        top = _highest(band)
+        top = highest(band)
         above = top.energy - max(saddle.energy, self.flat)
         return top if top.distance(saddle) > NEAR and above > ERROR else None
 
     def _aim(self, last: Point | None) -> Point:
         """Highest point of the way as the surrogate sees it: a saddle, or an image of a band."""
-        if last is not None:
-            surface = Surface(
-                self.surrogate.numbers, self.surrogate.cell, self.surrogate.evaluator()
-            )
-            seek = SaddleSearch(
-                surface,
-                self.path.mover,
-                fmax=0.5 * self.settings.fmax,
-                loosest=self.settings.fmax,
-                notes=Notes(),
-                check_budget=lambda: None,
-            )
-            along = tangent_at(last, self.ends) if self.along is None else self.along
-            try:
-                saddle = seek.find(surface.point(last.xyz), along, self.ends)
-            except (FellError, RestError, NoProofError):
-                self.along = None
-            else:
-                self.along = saddle.modes.vectors[0]
-                return saddle.point
-        band = self.band = self._pulled(self.path if self.band is None else self._moved(self.band))
-        return _highest(band)
-
-    def _pulled(self, path: Path) -> BandResult:
-        """Converge a band on the surrogate."""
-        flanks = self.settings.fmax_flanks
-        settings = self.settings.model_copy(
-            update={
-                "fmax": 0.5 * self.settings.fmax,
-                "fmax_flanks": min(flanks, SLACK) if self.surrogate.learns else flanks,
-                "steps": STEPS,
-            }
-        )
-        found = run_band(path, self.surrogate.evaluator(), settings)
-        if found.failure:
-            raise EngineError(found.failure)
-        depth = min(end.energy for end in self.ends) - float(found.energies.min())
-        if self.surrogate.learns and depth > WELL:
-            raise EngineError(f"what was learnt has wells of its own, {depth:.1f} eV deep")
-        return found
-
-    def _way_over(self, saddle: Point) -> BandResult:
-        """Go over a saddle on the surrogate: the adaptive band if it is proven, else a full one."""
-        if saddle.energy > self.flat:
-            path = self.path.model_copy(update={"start": as_vectors(saddle.xyz)})
-            found = run_adaptive(path, self.surrogate.evaluator(), self.settings, guess=self.guess)
-            if found.proven and abs(float(found.energies.max()) - saddle.energy) < 2.0 * ERROR:
-                self.proof = found.findings
-                return found
-        self.proof = ()
-        first, last = self.ends
-        legs = [np.linspace(0.0, 1.0, 5)[:, None, None] * (b - a) + a
-                for a, b in ((first.xyz, saddle.xyz), (saddle.xyz, last.xyz))]  # fmt: skip
-        line = as_many(np.concatenate([legs[0], legs[1][1:]]), len(self.path.images))
-        images = self.path.images
-        start = Images.from_array(images.lattice, images.species, line)
-        return self._pulled(self.path.model_copy(update={"images": start}))
-
-    def _moved(self, band: BandResult) -> Path:
-        images = self.path.images
-        xyz = as_many(band.xyz, len(images))
-        moved = Images.from_array(images.lattice, images.species, xyz)
-        return self.path.model_copy(update={"images": moved})
+        saddle = None if last is None else self.on.saddle(last)
+        if saddle is not None:
+            return saddle
+        if last is not None and not self.surrogate.learns:
+            way = self.on.through(self.left[-1] if self.left else last)
+            if way.proven:
+                self.on.follow(way)
+                self.band = way
+                return highest(way)
+        path = self.path if self.band is None else self.on.moved(self.band.xyz)
+        self.band = self.on.pulled(path)
+        return highest(self.band)
 
     def _stepped(self, last: Point | None, aim: Array) -> Point:
         """Compute a point on the way to an aim, as far as predictions have been good."""
@@ -380,7 +316,7 @@ class _Search:
         """Whether the last point computed is the surrogate's saddle, by its costly forces."""
         moved = aim.distance(last)
         if aim.energy < self.flat:  # no barrier: nothing has to be at rest there
-            return moved < NEAR
+            return moved < NEAR and last.energy < self.flat
         agrees = abs(aim.energy - last.energy) < ERROR and moved < NEAR
         return agrees and last.largest_force < self.settings.fmax
 
@@ -395,10 +331,24 @@ class _Search:
     def _excess(self, band: BandResult, saddle: Point) -> dict[int, float]:
         """How far the images that are not known may lie above the saddle, in eV."""
         ceiling = max(saddle.energy, self.flat)
+        rivals = set() if self.surrogate.learns else self._rivals(band, saddle)
+        excess = {}
+        for k in range(1, len(band.xyz) - 1):
+            doubt = WIDTHS * self.surrogate.predict(band.xyz[k]).spread
+            known = KNOWN
+            if k in rivals:
+                doubt, known = max(doubt, RIVAL), AGAIN
+            if self.surrogate.distance(band.xyz[k]) > known:
+                excess[k] = band.energies[k] + doubt - ceiling
+        return excess
+
+    def _rivals(self, band: BandResult, saddle: Point) -> set[int]:
+        """Maxima of a way elsewhere than at its saddle."""
         return {
-            k: band.energies[k] + WIDTHS * self.surrogate.predict(band.xyz[k]).spread - ceiling
+            k
             for k in range(1, len(band.xyz) - 1)
-            if self.surrogate.distance(band.xyz[k]) > KNOWN
+            if band.energies[k] > max(band.energies[k - 1], band.energies[k + 1])
+            and np.linalg.norm(band.xyz[k] - saddle.xyz, axis=1).max() > NEAR
         }
 
     # ------------------------------------------------------------------ the result
@@ -408,7 +358,7 @@ class _Search:
         if self.surrogate.learns:  # what a field makes of a band that it fails for is no start
             found = run_adaptive(self.path, self.evaluate, self.settings, guess=self.guess)
         else:
-            path = self.path if self.band is None else self._moved(self.band)
+            path = self.path if self.band is None else self.on.moved(self.band.xyz)
             found = run_band(path, self.evaluate, self.settings)
         calls = self.evaluate.calls - self.first_call
         finding = Finding(
@@ -417,9 +367,3 @@ class _Search:
             unit="force calls",
         )
         return replace(found, force_calls=calls, findings=(*found.findings, finding))
-
-
-def _highest(band: BandResult) -> Point:
-    """Highest image between the ends, as the surrogate sees it."""
-    top = 1 + int(np.argmax(band.energies[1:-1]))
-    return Point(band.xyz[top], float(band.energies[top]), band.forces[top - 1])
