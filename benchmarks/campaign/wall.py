@@ -79,7 +79,9 @@ def run_dualion(campaign: Path, work: Path, workers: int) -> None:
     if runs.exists():
         shutil.rmtree(runs)
     command = ["dualion", "run", str(campaign), "--runs", str(runs), "--workers", str(workers)]
-    places = os.environ | {"PYTHONPATH": str(HERE)}  # workers look for the engine's module
+    search = [str(HERE), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    # Workers look for the engine's module.
+    places = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, search))}
     clock = time.perf_counter()
     subprocess.run(command, check=True, env=places)  # noqa: S603 - our own words
     seconds = time.perf_counter() - clock
