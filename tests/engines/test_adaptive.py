@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dualion.engines import get_engine
+from dualion.engines import adaptive, budget, get_engine
 from dualion.engines.adaptive import run_adaptive
 from dualion.engines.evaluator import Evaluator
 from dualion.engines.jobs import converge_band, relax_structure
@@ -252,6 +252,25 @@ def test_an_engine_that_fails_gives_the_path_back_with_the_reason(analytic):
     assert not found.converged
     assert found.proven is None
     assert np.array_equal(found.xyz, start.images.xyz)
+
+
+def test_patience_lets_the_first_search_go_on(analytic, monkeypatch):
+    monkeypatch.setattr(adaptive, "SHORT_CALLS", 4)
+    monkeypatch.setattr(budget, "GRANT", 1)
+    potential, top = two_humps(0.3, 0.1)
+    start = path((0.0, 0.0, 0.0), (4.0, 0.0, 0.0), (0.0, 0.0), bend=(0.1, 0.2, 0.05))
+    given_up = run_adaptive(start, Evaluator(analytic(potential)), SETTINGS, fallback=False)
+    assert not given_up.proven
+    assert not given_up.converged
+    assert given_up.force_calls < 15
+    found = run_adaptive(
+        start, Evaluator(analytic(potential)), SETTINGS, patience=30, fallback=False
+    )
+    assert found.proven
+    assert found.energies.max() == pytest.approx(top, abs=0.004)
+    by_bands = run_adaptive(start, Evaluator(analytic(potential)), SETTINGS)
+    assert by_bands.converged
+    assert by_bands.force_calls > found.force_calls
 
 
 def test_a_path_without_images_is_refused(analytic, mueller_brown):

@@ -288,6 +288,71 @@ def test_a_way_without_a_barrier_is_told_as_one(analytic):
     assert costly.calls <= 6
 
 
+def test_what_was_computed_beside_a_way_without_a_barrier_is_no_barrier(analytic):
+    def slide(bow):
+        def potential(xyz):
+            x, y, z = xyz[0]
+            off = y - bow * np.sin(np.pi * x / 3.0)
+            lean = 6.0 * off * bow * np.pi / 3.0 * np.cos(np.pi * x / 3.0)
+            energy = 0.1 * x + 3.0 * (off * off + z * z)
+            return energy, -np.array([[0.1 - lean, 6.0 * off, 6.0 * z]])
+
+        return potential
+
+    share = np.linspace(0.0, 1.0, 7)[:, None, None]
+    path = Path(
+        images=Images.from_array(CELL, ("Li",), share * np.array([[[3.0, 0.0, 0.0]]])),
+        mover=0,
+        initial_energy=0.0,
+        final_energy=0.3,
+    )
+    # The prior goes round: the first point that is computed lies beside the way, 0.2 eV too high.
+    found = run_surrogate(path, Evaluator(analytic(slide(0.0))), analytic(slide(0.5)), SETTINGS)
+    assert found.converged
+    assert found.energies.max() < 0.32
+
+
+def humps(*heights):
+    """Minima 2 Å apart on a line, a saddle of each height between two of them."""
+
+    def potential(xyz):
+        x, y, z = xyz[0]
+        k = int(np.clip(x // 2.0, 0, len(heights) - 1))
+        energy = heights[k] * np.sin(np.pi * x / 2.0) ** 2 + 3.0 * (y * y + z * z)
+        slope = heights[k] * np.pi / 2.0 * np.sin(np.pi * x)
+        return energy, -np.array([[slope, 6.0 * y, 6.0 * z]])
+
+    return potential
+
+
+@pytest.mark.parametrize(
+    "heights", [(0.6, 0.9), (0.9, 0.6), (0.66, 0.68), (0.68, 0.66), (0.5, 0.7, 0.6)]
+)
+def test_the_highest_saddle_in_a_row_is_found_where_the_prior_has_hardly_any(analytic, heights):
+    end = 2.0 * len(heights)
+    share = np.linspace(0.0, 1.0, 7)[:, None, None]
+    line = share * np.array([[[end, 0.0, 0.0]]])
+    line[1:-1, 0, 1] = 0.2
+    path = Path(
+        images=Images.from_array(CELL, ("Cu",), line),
+        mover=0,
+        initial_energy=0.0,
+        final_energy=0.0,
+    )
+
+    def prior(xyz):  # one low hump over all of the way
+        x, y, z = xyz[0]
+        energy = 0.1 * np.sin(np.pi * x / end) ** 2 + 2.0 * (y * y + z * z)
+        slope = 0.1 * np.pi / end * np.sin(2.0 * np.pi * x / end)
+        return energy, -np.array([[slope, 4.0 * y, 4.0 * z]])
+
+    costly = Evaluator(analytic(humps(*heights)))
+    found = run_surrogate(path, costly, analytic(prior), SETTINGS)
+    assert found.converged
+    assert found.energies.max() == pytest.approx(max(heights), abs=0.006)
+    assert costly.calls <= 30
+
+
 def test_a_surrogate_refuses_another_cell_and_a_stress(emt, copper):
     atoms = copper[0].atoms()
     cell = atoms.cell.array

@@ -65,6 +65,10 @@ KNOWN = 0.15
 """An image closer than this to one that was computed need not be, in Å."""
 RIVAL = 0.05
 """A second maximum of a way is doubted by this, in eV, until it has been computed."""
+UNSEEN = 0.5
+"""A way is not believed to have no barrier, or no other saddle that is higher, at an image farther
+than this from all that was computed, in Å.
+"""
 LOOKS, LEARNING_LOOKS = 4, 10
 """Costly calls spent on images that might be higher than the saddle: with an engine as the prior,
 and with a force field, which knows nothing but what it was told.
@@ -326,7 +330,21 @@ class _Search:
             return None
         excess = self._excess(band, saddle)
         worst = max(excess, key=excess.__getitem__, default=None)
-        return worst if worst is not None and excess[worst] > 0.0 else None
+        if worst is not None and excess[worst] > 0.0:
+            return worst
+        return None if self.surrogate.learns else self._unseen(band, saddle)
+
+    def _unseen(self, band: BandResult, saddle: Point) -> int | None:
+        """Image where a saddle may hide, the farthest from all that was computed, if it is far.
+
+        That is another maximum of the way; without a barrier it is any image, since the point that
+        was computed may be the minimum between two saddles of which the prior has none.
+        """
+        level = saddle.energy < self.flat
+        places = range(1, len(band.xyz) - 1) if level else self._rivals(band, saddle)
+        far = {k: self.surrogate.distance(band.xyz[k]) for k in places}
+        worst = max(far, key=far.__getitem__, default=None)
+        return worst if worst is not None and far[worst] > UNSEEN else None
 
     def _excess(self, band: BandResult, saddle: Point) -> dict[int, float]:
         """How far the images that are not known may lie above the saddle, in eV."""
