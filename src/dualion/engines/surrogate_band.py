@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-CALLS, LEARNING_CALLS = 30, 60
+CALLS, LEARNING_CALLS = 40, 60
 """Costly calls after which a band is run without the surrogate: with an engine as the prior, and
 with a force field.
 """
