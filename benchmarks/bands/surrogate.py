@@ -164,7 +164,9 @@ def table(prior: Prior, stash: Stash) -> str:
     under = [p["hop"] for p, _, _, _ in judged if _undercuts(p, stored[p["hop"]])]
     close = sum(abs(off) < CLOSE for _, off, _, _ in judged)
     sound = [abs(off) < CLOSE for _, off, _, is_sound in judged if is_sound]
-    wrong = [p["hop"] for p, off, _, _ in judged if abs(off) > FAR and p["hop"] not in under]
+    elsewhere = {p["hop"]: told for p, _, _, _ in judged if (told := _elsewhere(p, stored))}
+    known_why = {*under, *elsewhere}
+    wrong = [p["hop"] for p, off, _, _ in judged if abs(off) > FAR and p["hop"] not in known_why]
     silent = [p["hop"] for p, _, _, _ in judged if p["hop"] in wrong and p["converged"]]
     return PAGE.format(
         option="" if prior.name == "learnt" else f" --prior {prior.name}",
@@ -176,6 +178,7 @@ def table(prior: Prior, stash: Stash) -> str:
         sound_close=sum(sound),
         sound=len(sound),
         under=", ".join(under) or "none",
+        elsewhere=", ".join(f"{hop} ({told})" for hop, told in elsewhere.items()) or "none",
         wrong=", ".join(wrong) or "none",
         silent=", ".join(silent) or "none",
         open=", ".join(p["hop"] for p in pieces if not p["converged"]) or "none",
@@ -187,6 +190,14 @@ def table(prior: Prior, stash: Stash) -> str:
 
 def _three(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
+
+
+def _elsewhere(piece: dict[str, Any], stored: dict[str, Any]) -> str:
+    """By how much both ends differ in energy from the reference's, if they are other minima."""
+    known = stored[piece["hop"]]["reference"]["end_energies"]
+    shifts = [a - b for a, b in zip(piece["end_energies"], known, strict=True)]
+    far = any(abs(shift) > FAR for shift in shifts)
+    return f"{1000 * shifts[0]:+.0f} and {1000 * shifts[1]:+.0f} meV" if far else ""
 
 
 def _undercuts(piece: dict[str, Any], row: dict[str, Any]) -> bool:
@@ -230,6 +241,7 @@ Geometric mean of plain ASE's calls over the surrogate's, ends included in both:
 
 Within 10 meV of the reference: {close} of {judged}; of sound references {sound_close} of {sound}.
 Lower than the reference, as the energies of CHGNet itself on the whole path show: {under}.
+Other minima at an end than the reference has, by energies of both: {elsewhere}.
 Beyond 30 meV else: {wrong}; of these converged: {silent}. Not converged: {open}.
 No band, because both ends relaxed into one state (counted nowhere): {fallen}.
 Judged to be another hop, since another ion or the framework moves as well (counted nowhere):
