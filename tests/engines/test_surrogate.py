@@ -269,19 +269,25 @@ def test_the_barrier_of_a_valley_that_drags_other_atoms_along(analytic, valley, 
     assert costly.calls <= 15
 
 
+def line(length, final_energy=0.0, bow=0.0):
+    """Seven images of one atom along x."""
+    xyz = np.linspace(0.0, 1.0, 7)[:, None, None] * np.array([[[length, 0.0, 0.0]]])
+    xyz[1:-1, 0, 1] = bow
+    return Path(
+        images=Images.from_array(CELL, ("Li",), xyz),
+        mover=0,
+        initial_energy=0.0,
+        final_energy=final_energy,
+    )
+
+
 def test_a_way_without_a_barrier_is_told_as_one(analytic):
     def slide(xyz):
         x, y, z = xyz[0]
         energy = 0.1 * x + 3.0 * (y * y + z * z)
         return energy, -np.array([[0.1, 6.0 * y, 6.0 * z]])
 
-    share = np.linspace(0.0, 1.0, 7)[:, None, None]
-    path = Path(
-        images=Images.from_array(CELL, ("Li",), share * np.array([[[3.0, 0.0, 0.0]]])),
-        mover=0,
-        initial_energy=0.0,
-        final_energy=0.3,
-    )
+    path = line(3.0, final_energy=0.3)
     costly = Evaluator(analytic(slide))
     found = run_surrogate(path, costly, analytic(lambda x: (0.0, np.zeros_like(x))), SETTINGS)
     assert found.energies.max() < 0.32  # no barrier: less than 20 meV above the higher end
@@ -299,13 +305,7 @@ def test_what_was_computed_beside_a_way_without_a_barrier_is_no_barrier(analytic
 
         return potential
 
-    share = np.linspace(0.0, 1.0, 7)[:, None, None]
-    path = Path(
-        images=Images.from_array(CELL, ("Li",), share * np.array([[[3.0, 0.0, 0.0]]])),
-        mover=0,
-        initial_energy=0.0,
-        final_energy=0.3,
-    )
+    path = line(3.0, final_energy=0.3)
     # The prior goes round: the first point that is computed lies beside the way, 0.2 eV too high.
     found = run_surrogate(path, Evaluator(analytic(slide(0.0))), analytic(slide(0.5)), SETTINGS)
     assert found.converged
@@ -330,15 +330,7 @@ def humps(*heights):
 )
 def test_the_highest_saddle_in_a_row_is_found_where_the_prior_has_hardly_any(analytic, heights):
     end = 2.0 * len(heights)
-    share = np.linspace(0.0, 1.0, 7)[:, None, None]
-    line = share * np.array([[[end, 0.0, 0.0]]])
-    line[1:-1, 0, 1] = 0.2
-    path = Path(
-        images=Images.from_array(CELL, ("Cu",), line),
-        mover=0,
-        initial_energy=0.0,
-        final_energy=0.0,
-    )
+    path = line(end, bow=0.2)
 
     def prior(xyz):  # one low hump over all of the way
         x, y, z = xyz[0]

@@ -28,6 +28,7 @@ from dualion.engines.stretch import (
     Notes,
     RestError,
     Stretch,
+    ends_of,
     joined,
     mirrored,
     straight,
@@ -111,8 +112,7 @@ def run_adaptive(
         The path has no image between its ends.
     """
     require_image(path)
-    search = _Search(path, evaluate, settings, guess, patience)
-    search.fallback = fallback
+    search = _Search(path, evaluate, settings, guess, patience=patience, fallback=fallback)
     first = evaluate.calls
     failure = ""
     try:
@@ -132,12 +132,14 @@ class _Search:
         evaluate: Evaluator,
         settings: BandSettings,
         guess: Guess,
+        *,
         patience: int,
+        fallback: bool,
     ) -> None:
         self.path = path
         self.settings = settings
         self.guess = guess
-        self.fallback = True
+        self.fallback = fallback
         self.surface = Surface(path.images.numbers, path.images.cell, evaluate)
         self.notes = Notes()
         self.budget = Budget(evaluate, SHORT_CALLS, patience)
@@ -151,12 +153,9 @@ class _Search:
             check_budget=self.budget.check,
         )
         self.descent = Descent(self.surface, guess, self.budget.check)
-        xyz = path.images.xyz
-        still = np.zeros_like(xyz[0])
-        self.first = Point(xyz[0], path.initial_energy, still)
-        self.last = Point(xyz[-1], path.final_energy, still)
+        self.first, self.last = ends_of(path)
         self.flat = max(path.initial_energy, path.final_energy) + FLAT
-        self.pulled = xyz
+        self.pulled = path.images.xyz
         self.whole: Stretch | None = None
         self.saddles: list[Point] = []
 

@@ -260,7 +260,7 @@ def _band(path: Path, found: BandResult, stamp: EngineStamp, charge: int) -> Ban
 
 def _residual_norm(found: BandResult) -> float:
     """Norm of the true force on the highest image between the ends, in eV/Å."""
-    return float(np.linalg.norm(found.forces[int(np.argmax(found.energies[1:-1]))]))
+    return float(np.linalg.norm(found.forces[found.top - 1]))
 
 
 def without_steps(path: Path, stamp: EngineStamp, charge: int) -> Band:

@@ -76,6 +76,11 @@ class BandResult:
     findings: tuple[Finding, ...] = ()
     failure: str = ""
 
+    @property
+    def top(self) -> int:
+        """Index of the highest image between the ends."""
+        return 1 + int(np.argmax(self.energies[1:-1]))
+
 
 def tangents(xyz: NDArray[np.float64], energies: NDArray[np.float64]) -> NDArray[np.float64]:
     """Improved tangents (doi 10.1063/1.1323224, equations 8 to 11).

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dualion.engines.surface import Point
 from dualion.records import Finding
 
 if TYPE_CHECKING:
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dualion.engines.surface import Point, Surface
-    from dualion.records import Mirror
+    from dualion.engines.surface import Surface
+    from dualion.records import Mirror, Path
 
     Array = NDArray[np.float64]
     Guess = Callable[[Array, Array], Array]
@@ -103,6 +104,13 @@ class Notes:
         self.findings.append(
             Finding(check=check, value=float(value), unit=unit, limit=limit, passed=bool(ok))
         )
+
+
+def ends_of(path: Path) -> tuple[Point, Point]:
+    """Both relaxed ends of a hop, where nothing pulls."""
+    xyz = path.images.xyz
+    still = np.zeros_like(xyz[0])
+    return Point(xyz[0], path.initial_energy, still), Point(xyz[-1], path.final_energy, still)
 
 
 def top_of(points: Sequence[Point]) -> int:

@@ -138,7 +138,6 @@ class _Search:
         self.first_call = evaluate.calls
         self.on = SurrogateWays(path, self.surrogate, settings, guess)
         self.flat = self.on.flat
-        self.computed: list[Point] = []
         self.band: BandResult | None = None
         self.proof: tuple[Finding, ...] = ()
         self.looks = 0
@@ -191,13 +190,13 @@ class _Search:
             aim = self._aim(last)
             if self._stuck(aim, last):
                 break
-            last = next((each for each in self.left if aim.distance(each) < AGAIN), last)
+            last = self._left_at(aim) or last
             if last is None or not self._settled(aim, last):
                 last = self._stepped(last, aim.xyz)
                 continue
             band = self._over(last)
             higher = self._higher(band, last)
-            if higher is not None and not self._left_before(last):
+            if higher is not None and self._left_at(last) is None:
                 self.left.append(last)
                 self.on.follow(band)
                 last = self._compute(higher.xyz)
@@ -221,9 +220,9 @@ class _Search:
             self.looks += 1
             self._compute(band.xyz[doubtful])
 
-    def _left_before(self, saddle: Point) -> bool:
-        """Whether a saddle was left before for a higher image."""
-        return any(saddle.distance(each) < AGAIN for each in self.left)
+    def _left_at(self, place: Point) -> Point | None:
+        """Saddle that was left for a higher image, if that is the one at a place."""
+        return next((each for each in self.left if place.distance(each) < AGAIN), None)
 
     def _accept(self, saddle: Point) -> None:
         """Keep a saddle that nothing speaks against, if it is the lowest of these so far."""
@@ -308,7 +307,6 @@ class _Search:
 
     def _compute(self, xyz: Array) -> Point:
         point = self.surrogate.compute(xyz)
-        self.computed.append(point)
         mirror = self.path.mirror
         if mirror is not None:
             other = mirrored(point, mirror)
@@ -352,12 +350,10 @@ class _Search:
         rivals = set() if self.surrogate.learns else self._rivals(band, saddle)
         excess = {}
         for k in range(1, len(band.xyz) - 1):
-            doubt = WIDTHS * self.surrogate.predict(band.xyz[k]).spread
-            known = KNOWN
-            if k in rivals:
-                doubt, known = max(doubt, RIVAL), AGAIN
+            known, least = (AGAIN, RIVAL) if k in rivals else (KNOWN, 0.0)
             if self.surrogate.distance(band.xyz[k]) > known:
-                excess[k] = band.energies[k] + doubt - ceiling
+                doubt = WIDTHS * self.surrogate.predict(band.xyz[k]).spread
+                excess[k] = band.energies[k] + max(doubt, least) - ceiling
         return excess
 
     def _rivals(self, band: BandResult, saddle: Point) -> set[int]:

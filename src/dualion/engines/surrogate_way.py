@@ -11,7 +11,7 @@ from dualion.engines.climb import tangent_at
 from dualion.engines.neb import run_band, tangents
 from dualion.engines.pulled import as_many
 from dualion.engines.saddle import SaddleSearch
-from dualion.engines.stretch import FellError, NoProofError, Notes, RestError
+from dualion.engines.stretch import FellError, NoProofError, Notes, RestError, ends_of
 from dualion.engines.surface import Point, Surface
 from dualion.engines.surrogate_report import ERROR
 from dualion.errors import EngineError
@@ -64,11 +64,7 @@ class SurrogateWays:
         self.surrogate = surrogate
         self.settings = settings
         self.guess = guess
-        still = np.zeros_like(path.images.xyz[0])
-        self.ends = (
-            Point(path.images.xyz[0], path.initial_energy, still),
-            Point(path.images.xyz[-1], path.final_energy, still),
-        )
+        self.ends = ends_of(path)
         self.flat = max(path.initial_energy, path.final_energy) + FLAT
         self._along: Array | None = None
         self._way: BandResult | None = None
@@ -80,7 +76,7 @@ class SurrogateWays:
 
     def follow(self, band: BandResult) -> None:
         """Climb from a band's highest image along its direction there."""
-        self._along = tangents(band.xyz, band.energies)[_top(band) - 1]
+        self._along = tangents(band.xyz, band.energies)[band.top - 1]
 
     def saddle(self, start: Point) -> Point | None:
         """Climb to a saddle from a point that was computed; None where there is none."""
@@ -161,7 +157,7 @@ class SurrogateWays:
             above = float(way.energies.max()) - saddle.energy
             if way.proven and abs(above) < 2.0 * ERROR:
                 return way, way.findings
-            # A field may invent a higher saddle; nobody has seen one that an engine had not.
+            # A field invents higher saddles; one beside an engine is worth a call to look at.
             if way.proven and above > 0.0 and not self.surrogate.learns:
                 return way, ()
         first, last = self.ends
@@ -178,9 +174,5 @@ class SurrogateWays:
 
 def highest(band: BandResult) -> Point:
     """Highest image between the ends."""
-    top = _top(band)
+    top = band.top
     return Point(band.xyz[top], float(band.energies[top]), band.forces[top - 1])
-
-
-def _top(band: BandResult) -> int:
-    return 1 + int(np.argmax(band.energies[1:-1]))
